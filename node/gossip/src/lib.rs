@@ -1,0 +1,1 @@
+//! Membership: chitchat over sealed UDP.

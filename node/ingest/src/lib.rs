@@ -1,0 +1,1 @@
+//! Decoders of the ways in: one file a protocol.

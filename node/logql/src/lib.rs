@@ -1,0 +1,1 @@
+//! LogQL: lexer, parser, typed tree, plan, evaluation.

@@ -1,0 +1,1 @@
+//! Streams between members: libp2p over TCP, Noise and Yamux.

@@ -1,0 +1,1 @@
+//! The local store of a node: RocksDB, sealed blocks, recovery.

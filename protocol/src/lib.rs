@@ -1,0 +1,14 @@
+//! What two nodes must agree on.
+//!
+//! This crate decides; `node` performs and `sim` performs in a world of its own. It must never hold a clock, ambient
+//! randomness, I/O, async, locks, threads or hash maps: everything it knows comes in as an argument.
+
+pub mod batch;
+pub mod codec;
+pub mod id;
+pub mod record;
+pub mod rows;
+pub mod segment;
+pub mod seq_set;
+pub mod time;
+pub mod varint;

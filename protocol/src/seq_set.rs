@@ -1,0 +1,217 @@
+//! A set of sequence numbers as intervals: what a node holds of a segment, or lacks.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of `u32`s as sorted, disjoint, non-adjacent, non-empty half-open intervals.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeqSet(Vec<(u32, u32)>);
+
+impl SeqSet {
+    /// Returns the empty set.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Returns the set of all numbers from `from` up to, not including, `to`.
+    pub fn from_range(range: Range<u32>) -> Self {
+        if range.is_empty() { Self::new() } else { Self(vec![(range.start, range.end)]) }
+    }
+
+    /// Adds one number. Tells whether it is new.
+    pub fn insert(&mut self, seq: u32) -> bool {
+        let next = self.0.partition_point(|(from, _)| *from <= seq);
+        if next > 0 && seq < self.0[next - 1].1 {
+            return false;
+        }
+        let after = seq.checked_add(1).expect("seqs are bounded by the segment");
+        let joins_left = next > 0 && self.0[next - 1].1 == seq;
+        let joins_right = next < self.0.len() && self.0[next].0 == after;
+        match (joins_left, joins_right) {
+            (true, true) => {
+                self.0[next - 1].1 = self.0[next].1;
+                self.0.remove(next);
+            }
+            (true, false) => self.0[next - 1].1 = after,
+            (false, true) => self.0[next].0 = seq,
+            (false, false) => self.0.insert(next, (seq, after)),
+        }
+        true
+    }
+
+    /// Takes one number out. Tells whether it was there.
+    pub fn remove(&mut self, seq: u32) -> bool {
+        if !self.contains(seq) {
+            return false;
+        }
+        *self = self.difference(&Self::from_range(seq..seq + 1));
+        true
+    }
+
+    /// Tells whether `seq` is in the set.
+    pub fn contains(&self, seq: u32) -> bool {
+        let next = self.0.partition_point(|(from, _)| *from <= seq);
+        next > 0 && seq < self.0[next - 1].1
+    }
+
+    /// Returns how many numbers are in the set.
+    pub fn len(&self) -> u64 {
+        self.0.iter().map(|(from, to)| u64::from(to - from)).sum()
+    }
+
+    /// Tells whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the first number after the last in the set, 0 for the empty set.
+    pub fn end(&self) -> u32 {
+        self.0.last().map_or(0, |(_, to)| *to)
+    }
+
+    /// Returns the intervals, in order.
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<u32>> {
+        self.0.iter().map(|(from, to)| *from..*to)
+    }
+
+    /// Returns the numbers, in order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().flat_map(|(from, to)| *from..*to)
+    }
+
+    /// Returns what is in either set.
+    pub fn union(&self, other: &Self) -> Self {
+        let mut all: Vec<_> = self.0.iter().chain(&other.0).copied().collect();
+        all.sort_unstable();
+        let mut joined: Vec<(u32, u32)> = Vec::with_capacity(all.len());
+        for (from, to) in all {
+            match joined.last_mut() {
+                Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                _ => joined.push((from, to)),
+            }
+        }
+        Self(joined)
+    }
+
+    /// Returns what is in this set and not in `other`.
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut left = Vec::new();
+        let mut holes = other.0.iter().peekable();
+        for (from, to) in &self.0 {
+            let mut from = *from;
+            while holes.peek().is_some_and(|hole| hole.1 <= from) {
+                holes.next();
+            }
+            let mut ahead = holes.clone();
+            while let Some((hole_from, hole_to)) = ahead.next().filter(|hole| hole.0 < *to) {
+                if from < *hole_from {
+                    left.push((from, *hole_from));
+                }
+                from = from.max(*hole_to);
+            }
+            if from < *to {
+                left.push((from, *to));
+            }
+        }
+        Self(left)
+    }
+
+    /// Returns what is in both sets.
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.difference(&self.difference(other))
+    }
+
+    /// Tells whether all of `other` is in this set.
+    pub fn is_superset(&self, other: &Self) -> bool {
+        other.difference(self).is_empty()
+    }
+}
+
+impl FromIterator<u32> for SeqSet {
+    fn from_iter<I: IntoIterator<Item = u32>>(seqs: I) -> Self {
+        let mut sorted: Vec<u32> = seqs.into_iter().collect();
+        sorted.sort_unstable();
+        let mut set = Self::new();
+        sorted.into_iter().for_each(|seq| {
+            set.insert(seq);
+        });
+        set
+    }
+}
+
+impl Serialize for SeqSet {
+    /// Written as the gap before and the length of each interval, so that scattered numbers cost two or three bytes each.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let starts = std::iter::once(0).chain(self.0.iter().map(|(_, to)| *to));
+        let gaps = self.0.iter().zip(starts).map(|((from, to), end)| (from - end, to - from));
+        serializer.collect_seq(gaps)
+    }
+}
+
+impl<'de> Deserialize<'de> for SeqSet {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let gaps = Vec::<(u32, u32)>::deserialize(deserializer)?;
+        let mut ranges = Vec::with_capacity(gaps.len());
+        let mut end = 0u32;
+        for (at, (gap, length)) in gaps.into_iter().enumerate() {
+            let from = end.checked_add(gap);
+            let to = from.and_then(|from| from.checked_add(length));
+            let sound = length > 0 && (gap > 0 || at == 0);
+            let (Some(from), Some(to), true) = (from, to, sound) else {
+                return Err(serde::de::Error::custom("intervals out of order"));
+            };
+            ranges.push((from, to));
+            end = to;
+        }
+        Ok(Self(ranges))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::btree_set;
+    use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::codec;
+
+    fn seqs() -> impl Strategy<Value = BTreeSet<u32>> {
+        btree_set(0u32..40, 0..30)
+    }
+
+    fn set(seqs: &BTreeSet<u32>) -> SeqSet {
+        seqs.iter().copied().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_what_a_set_of_numbers_does(a in seqs(), b in seqs(), x in 0u32..40) {
+            prop_assert_eq!(set(&a).union(&set(&b)), set(&a.union(&b).copied().collect()));
+            prop_assert_eq!(set(&a).difference(&set(&b)), set(&a.difference(&b).copied().collect()));
+            prop_assert_eq!(set(&a).intersection(&set(&b)), set(&a.intersection(&b).copied().collect()));
+            prop_assert_eq!(set(&a).is_superset(&set(&b)), a.is_superset(&b));
+            prop_assert_eq!(set(&a).len(), a.len() as u64);
+            prop_assert_eq!(set(&a).contains(x), a.contains(&x));
+            prop_assert_eq!(set(&a).iter().collect::<BTreeSet<_>>(), a.clone());
+            let (mut removed, mut without) = (set(&a), a.clone());
+            prop_assert_eq!(removed.remove(x), without.remove(&x));
+            prop_assert_eq!(removed, set(&without));
+        }
+
+        #[test]
+        fn decode_is_the_inverse_of_encode(a in seqs()) {
+            prop_assert_eq!(codec::decode::<SeqSet>(1, &codec::encode(1, &set(&a))), Ok(set(&a)));
+        }
+
+        #[test]
+        fn only_sound_intervals_decode(gaps: Vec<(u32, u32)>) {
+            if let Ok(set) = codec::decode::<SeqSet>(1, &codec::encode(1, &gaps)) {
+                prop_assert!(set.0.iter().all(|(from, to)| from < to));
+                prop_assert!(set.0.windows(2).all(|pair| pair[0].1 < pair[1].0));
+            }
+        }
+    }
+}
