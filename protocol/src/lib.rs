@@ -5,8 +5,12 @@
 
 pub mod batch;
 pub mod codec;
+pub mod config;
 pub mod id;
+pub mod ledger;
+pub mod message;
 pub mod record;
+pub mod replica;
 pub mod rows;
 pub mod segment;
 pub mod seq_set;
