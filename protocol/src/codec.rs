@@ -2,7 +2,7 @@
 //!
 //! Without a limit, nine bytes that claim a vector of 1 TiB abort the process; so nothing else may decode.
 
-use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::config::{Config, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -10,24 +10,42 @@ use thiserror::Error;
 /// The most bytes that one value may have, and the most that decoding it may allocate.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
+/// The most bytes that the answer to a query may have, where one node sends it to another.
+pub const LARGE_BYTES_MAX: usize = 64 << 20;
+
 /// Returns `value` as bytes, `version` before it.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     let mut out = vec![version];
-    bincode::serde::encode_into_std_write(value, &mut out, CONFIG).expect("a vector takes all that is written");
+    bincode::serde::encode_into_std_write(value, &mut out, CONFIG.with_no_limit()).expect("a vector takes all that is written");
     out
 }
 
-/// Reads a value that `encode` wrote with the same `version`. Bytes after it are an error too.
+/// Reads a value of at most [`MESSAGE_BYTES_MAX`] that [`encode`] wrote with the same `version`. Bytes after it are an
+/// error too.
 pub fn decode<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_with(version, bytes, MESSAGE_BYTES_MAX, CONFIG)
+}
+
+/// Reads a value as [`decode`] does, of at most [`LARGE_BYTES_MAX`].
+pub fn decode_large<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_with(version, bytes, LARGE_BYTES_MAX, CONFIG.with_limit::<LARGE_BYTES_MAX>())
+}
+
+fn decode_with<T: DeserializeOwned>(
+    version: u8,
+    bytes: &[u8],
+    bytes_max: usize,
+    config: impl Config,
+) -> Result<T, DecodeError> {
     let (found, rest) = bytes.split_first().ok_or(DecodeError::Empty)?;
     if *found != version {
         return Err(DecodeError::Version { found: *found, known: version });
     }
-    if rest.len() > MESSAGE_BYTES_MAX {
-        return Err(DecodeError::TooLarge(rest.len()));
+    if rest.len() > bytes_max {
+        return Err(DecodeError::TooLarge { bytes: rest.len(), bytes_max });
     }
     let (value, read) =
-        bincode::serde::decode_from_slice(rest, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+        bincode::serde::decode_from_slice(rest, config).map_err(|error| DecodeError::Malformed(error.to_string()))?;
     if read != rest.len() {
         return Err(DecodeError::Trailing(rest.len() - read));
     }
@@ -48,9 +66,14 @@ pub enum DecodeError {
         /// The version that this node reads.
         known: u8,
     },
-    /// More than [`MESSAGE_BYTES_MAX`].
-    #[error("{0} bytes, more than {MESSAGE_BYTES_MAX}")]
-    TooLarge(usize),
+    /// More bytes than a value may have.
+    #[error("{bytes} bytes, more than {bytes_max}")]
+    TooLarge {
+        /// How many came.
+        bytes: usize,
+        /// How many are allowed.
+        bytes_max: usize,
+    },
     /// The bytes do not read.
     #[error("malformed: {0}")]
     Malformed(String),

@@ -1,0 +1,140 @@
+//! Takes in the body of a request without ever holding more than was agreed: each body has a bound, and all bodies
+//! that are being worked on share a budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use futures::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::refusal::Refused;
+
+/// Bytes that all requests together may hold. At the bound a request waits a moment and is then refused with a 429.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    kibibytes: Arc<Semaphore>,
+    kibibytes_max: u32,
+}
+
+impl Budget {
+    /// Returns a budget of `bytes_max`.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let kibibytes_max = u32::try_from(bytes_max >> 10).unwrap_or(u32::MAX).max(1);
+        Self { kibibytes: Arc::new(Semaphore::new(kibibytes_max as usize)), kibibytes_max }
+    }
+
+    /// Takes `bytes` out of the budget until the permit is dropped. More than all of it counts as all of it.
+    pub(crate) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(self.kibibytes_max);
+        match timeout(BUDGET_WAIT, self.kibibytes.clone().acquire_many_owned(wanted)).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => {
+                let sentence = "too many bytes are being taken in at this moment; send this again a little later";
+                Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(Duration::from_secs(1)))
+            }
+        }
+    }
+}
+
+/// Reads a body of at most `bytes_max`. The permit covers what is returned.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    budget: &Budget,
+) -> Result<(Bytes, OwnedSemaphorePermit), Refused> {
+    let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if claimed.is_some_and(|claimed| claimed > bytes_max) {
+        discard(body).await;
+        return Err(too_large(bytes_max));
+    }
+    let mut permit = budget.take(claimed.unwrap_or(0)).await?;
+    let mut covered = claimed.unwrap_or(0);
+    let mut read = Vec::with_capacity(covered);
+    let mut stream = body.into_data_stream();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|error| Refused::bad_request(format!("the body broke off: {error}")))?;
+        if read.len() + piece.len() > bytes_max {
+            discard_stream(stream).await;
+            return Err(too_large(bytes_max));
+        }
+        read.extend_from_slice(&piece);
+        if read.len() > covered {
+            // Without a length the budget is taken as the body grows, in steps.
+            permit.merge(budget.take(BUDGET_STEP).await?);
+            covered += BUDGET_STEP;
+        }
+    }
+    Ok((read.into(), permit))
+}
+
+/// Reads on for a while and forgets, since many clients look for an answer only after they have sent all.
+async fn discard(body: Body) {
+    discard_stream(body.into_data_stream()).await;
+}
+
+async fn discard_stream(mut stream: axum::body::BodyDataStream) {
+    let _ = timeout(DISCARD_TIME_MAX, async {
+        let mut discarded = 0;
+        while let Some(Ok(piece)) = stream.next().await {
+            discarded += piece.len();
+            if discarded > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+fn too_large(bytes_max: usize) -> Refused {
+    let sentence = format!("the body is larger than {bytes_max} bytes (limits.body_bytes_max); send it in smaller pieces");
+    Refused::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+}
+
+/// How long a request waits for its share.
+const BUDGET_WAIT: Duration = Duration::from_secs(5);
+const BUDGET_STEP: usize = 256 << 10;
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
+const DISCARD_BYTES_MAX: usize = 2 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(length: usize, claimed: Option<usize>, bytes_max: usize) -> Option<StatusCode> {
+        let mut headers = HeaderMap::new();
+        if let Some(claimed) = claimed {
+            headers.insert(CONTENT_LENGTH, claimed.into());
+        }
+        let pieces = (0..length.div_ceil(10)).map(|at| Ok::<_, std::io::Error>(vec![0u8; 10.min(length - 10 * at)]));
+        let body = Body::from_stream(futures::stream::iter(pieces.collect::<Vec<_>>()));
+        match read(&headers, body, bytes_max, &Budget::new(1 << 20)).await {
+            Ok((bytes, _)) => {
+                assert_eq!(bytes.len(), length);
+                None
+            }
+            Err(refused) => Some(axum::response::IntoResponse::into_response(refused).status()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_bound() {
+        assert_eq!(check(100, Some(100), 100).await, None);
+        assert_eq!(check(100, None, 100).await, None);
+        assert_eq!(check(101, None, 100).await, Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(check(10, Some(101), 100).await, Some(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beyond_the_budget_a_request_is_told_to_come_back() {
+        let budget = Budget::new(1 << 20);
+        let _all = budget.take(1 << 20).await.unwrap();
+        let refused = axum::response::IntoResponse::into_response(budget.take(1).await.unwrap_err());
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(refused.headers().contains_key("retry-after"));
+    }
+}

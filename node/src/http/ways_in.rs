@@ -1,0 +1,200 @@
+//! The ways in: Loki's push, OTLP, and plain lines. Each decodes; what is decoded goes the same way.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use logmesh_ingest::{Accepted, BodyError, decompress, lines, loki_push, otlp};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::body;
+use super::params::Params;
+use super::refusal::Refused;
+use super::tenant::tenant;
+use super::{App, SharedApp};
+use crate::clock::Clock;
+use crate::shell::{Push, Refusal};
+
+/// `POST /loki/api/v1/push`
+pub(super) async fn loki(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
+    let received = receive(&app, request, Protocol::Loki).await?;
+    received.answer(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `POST /otlp/v1/logs`
+pub(super) async fn otlp_logs(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
+    let json = is_json(request.headers());
+    let received = receive(&app, request, Protocol::Otlp).await?;
+    // OTLP has its own way to name what was rejected: a partial success, with status 200.
+    let body = otlp::response(&received.accepted, json);
+    let kind = if json { "application/json" } else { "application/x-protobuf" };
+    let response = ([(CONTENT_TYPE, kind)], body).into_response();
+    Ok(received.with_copies(response))
+}
+
+/// `POST /logmesh/v1/lines`
+pub(super) async fn plain_lines(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
+    let received = receive(&app, request, Protocol::Lines).await?;
+    received.answer(StatusCode::NO_CONTENT.into_response())
+}
+
+type Request = axum::http::Request<Body>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Loki,
+    Otlp,
+    Lines,
+}
+
+/// A push that was stored, perhaps without some bad records.
+struct Received {
+    accepted: Accepted,
+    copies: u8,
+    strict_copies: Option<u8>,
+}
+
+impl Received {
+    fn with_copies(&self, mut response: Response) -> Response {
+        response.headers_mut().insert(COPIES, HeaderValue::from(u16::from(self.copies)));
+        response
+    }
+
+    /// The answer where bad records make a 400, although the good ones beside them are kept.
+    fn answer(&self, good: Response) -> Result<Response, Refused> {
+        if let Some(wanted) = self.strict_copies.filter(|wanted| self.copies < *wanted) {
+            let sentence = format!(
+                "stored in {} of {wanted} copies: the records are durable and will be copied, sending them again would store them twice",
+                self.copies
+            );
+            let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(5));
+            return Ok(self.with_copies(refused.into_response()));
+        }
+        let rejected = &self.accepted.rejected;
+        if rejected.count == 0 {
+            return Ok(self.with_copies(good));
+        }
+        let sentence = format!(
+            "{} of {} records rejected, the others are stored: {}",
+            rejected.count,
+            rejected.count + self.accepted.record_count,
+            rejected.first.join("; ")
+        );
+        Ok(self.with_copies(Refused::bad_request(sentence).into_response()))
+    }
+}
+
+async fn receive(app: &App, request: Request, protocol: Protocol) -> Result<Received, Refused> {
+    let (parts, body) = request.into_parts();
+    let params = Params::read(&parts.uri, &Bytes::new());
+    let tenant = tenant(&parts.headers)?;
+    let copies_max = app.config.mesh.copies;
+    let copies = params.number("copies")?.map_or(copies_max.min(DEFAULT_COPIES), |copies| copies.min(255) as u8);
+    if copies == 0 || copies > copies_max {
+        return Err(Refused::bad_request(format!("parameter copies: {copies} is not between 1 and {copies_max}")));
+    }
+    let strict = params.flag("strict")?;
+    let body_bytes_max = app.config.limits.body_bytes_max;
+    let (body, permit) = body::read(&parts.headers, body, body_bytes_max, &app.budget).await?;
+    app.metrics.on_body(protocol.name(), body.len());
+    let accepted = decode(app, &parts.headers, &parts.uri, body, protocol).await?;
+    app.metrics.on_accepted(protocol.name(), &accepted);
+    let copies_held = store(app, tenant, &accepted, copies, permit).await?;
+    Ok(Received { accepted, copies: copies_held, strict_copies: strict.then_some(copies) })
+}
+
+/// Decodes beside the async threads: a body may take longer than they may be held.
+async fn decode(
+    app: &App,
+    headers: &HeaderMap,
+    uri: &Uri,
+    body: Bytes,
+    protocol: Protocol,
+) -> Result<Accepted, Refused> {
+    let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").to_owned());
+    let json = is_json(headers);
+    let labels = Params::read(uri, &Bytes::new()).others(&["copies", "strict"]);
+    let limits = app.config.limits.clone();
+    let budget = app.budget.clone();
+    let compressed = body.len();
+    let decompressed = tokio::task::spawn_blocking({
+        let limits = limits.clone();
+        move || decompress(encoding.as_deref(), body, &limits)
+    });
+    let body = decompressed.await.map_err(|_| broken())??;
+    let _grown = budget.take(body.len().saturating_sub(compressed)).await?;
+    let now = Clock::timestamp();
+    let decode = move || match (protocol, json) {
+        (Protocol::Loki, true) => loki_push::decode_json(&body, &limits, now),
+        (Protocol::Loki, false) => loki_push::decode_protobuf(&body, &limits, now),
+        (Protocol::Otlp, true) => otlp::decode_json(&body, &limits, now),
+        (Protocol::Otlp, false) => otlp::decode_protobuf(&body, &limits, now),
+        (Protocol::Lines, _) => lines::decode(&body, &labels, &limits, now),
+    };
+    Ok(tokio::task::spawn_blocking(decode).await.map_err(|_| broken())??)
+}
+
+async fn store(
+    app: &App,
+    tenant: String,
+    accepted: &Accepted,
+    copies: u8,
+    permit: OwnedSemaphorePermit,
+) -> Result<u8, Refused> {
+    let groups: Vec<_> = accepted.groups.iter().map(|group| (group.window, group.chunks.clone())).collect();
+    if groups.is_empty() {
+        // Nothing to store is held by as many nodes as one likes.
+        return Ok(copies);
+    }
+    let (reply, answer) = oneshot::channel();
+    let outcome = app.mesh.push(Push { tenant, groups, copies, reply }, answer).await;
+    drop(permit);
+    outcome.map_err(|refusal| match refusal {
+        Refusal::DiskFull => {
+            let sentence = "this node's disk is full; send this to another node, or again when there is room";
+            Refused::new(StatusCode::INSUFFICIENT_STORAGE, sentence).retry_after(Duration::from_secs(30))
+        }
+        Refusal::Stopping => {
+            let sentence = "this node is stopping; send this to another node";
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(5))
+        }
+        Refusal::Store => {
+            let sentence = "the store could not take this; send it again a little later";
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(1))
+        }
+    })
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Loki => "loki",
+            Self::Otlp => "otlp",
+            Self::Lines => "lines",
+        }
+    }
+}
+
+impl From<BodyError> for Refused {
+    fn from(error: BodyError) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Self::new(status, error.to_string())
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn broken() -> Refused {
+    Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "decoding failed; the log of the node says why")
+}
+
+/// The header that tells in how many nodes a push is durable.
+const COPIES: &str = "logmesh-copies";
+/// How many copies a push waits for that does not say: this node's and one more.
+const DEFAULT_COPIES: u8 = 2;

@@ -1,0 +1,9 @@
+//! Queries: a coordinator on the node that was asked, and scans beside the data on all.
+
+mod coordinate;
+mod local;
+mod wire;
+
+pub(crate) use coordinate::{Coordinator, Gathered, QueryError};
+pub(crate) use local::Local;
+pub(crate) use wire::{Outcome, Work, decode_ask, encode_answer};

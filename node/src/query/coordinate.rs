@@ -1,0 +1,239 @@
+//! The node that was asked: surveys, assigns, scatters, merges, and says how complete the answer is (DESIGN §9).
+//!
+//! Live nodes answer for what they wrote. What others wrote is surveyed and each batch assigned to one holder. When a
+//! node fails to answer, or finds batches damaged, everything is planned again without them: that is rare, and no
+//! record can then be counted twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use logmesh_net::Net;
+use logmesh_protocol::id::NodeId;
+use logmesh_protocol::member::MemberTable;
+use logmesh_protocol::plan::{self, Assignment, Completeness, Heads, Known, Standing, SurveyAnswer};
+use logmesh_protocol::time::{Now, TimeRange, Timestamp};
+use thiserror::Error;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::local::Local;
+use super::wire::{Answer, Ask, Outcome, Pieces, Scan, Scanned, Work, encode_ask};
+use crate::shell::Mesh;
+
+/// Runs work over the whole mesh.
+pub(crate) struct Coordinator {
+    pub(crate) node: NodeId,
+    pub(crate) mesh: Mesh,
+    pub(crate) net: Arc<Net>,
+    pub(crate) local: Local,
+    /// How long a node may take to answer a survey, which is small, before it counts as silent.
+    pub(crate) survey_timeout: Duration,
+    /// How long a node may take to scan before it counts as silent.
+    pub(crate) scan_timeout: Duration,
+}
+
+/// What came of a query.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    /// The results of all nodes, to be merged.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// How complete they are.
+    pub(crate) completeness: Completeness,
+    /// Bytes that were looked at.
+    pub(crate) bytes: u64,
+    /// Rows that were looked at.
+    pub(crate) rows: u64,
+}
+
+/// Why a query has no answer at all.
+#[derive(Debug, Error)]
+pub(crate) enum QueryError {
+    /// This node is about to end.
+    #[error("the node is stopping")]
+    Stopping,
+    /// The work cannot be done anywhere.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What the machine knows of the others when a query begins.
+struct Others {
+    table: MemberTable,
+    live: Vec<NodeId>,
+    /// Of all but this node: since when it is away, and what it last told.
+    last_heard: BTreeMap<NodeId, (Option<Timestamp>, Heads)>,
+}
+
+impl Gathered {
+    /// The answer to a query that needs no data.
+    pub(crate) fn nothing() -> Self {
+        let completeness = Completeness { complete: true, ..Completeness::default() };
+        Self { completeness, ..Self::default() }
+    }
+}
+
+impl Coordinator {
+    /// Does `work` for `tenant` wherever its data is.
+    pub(crate) async fn run(&self, tenant: &str, work: Work) -> Result<Gathered, QueryError> {
+        let range = work.range();
+        let mut silent = BTreeSet::new();
+        for attempt in 1.. {
+            let assignment = self.plan(range, &silent).await?;
+            let scanned = self.scatter(tenant, &work, &assignment).await;
+            let mut gathered = Gathered { completeness: assignment.completeness, ..Gathered::default() };
+            let mut again = false;
+            for (node, scanned) in scanned {
+                match scanned {
+                    Ok(scanned) => again |= gathered.add(scanned),
+                    Err(Failure::Work(sentence)) => return Err(QueryError::Failed(sentence)),
+                    Err(Failure::Silent(reason)) => {
+                        debug!(%node, reason, "node did not answer a scan");
+                        silent.insert(node);
+                        again = true;
+                    }
+                }
+            }
+            if !again {
+                return Ok(gathered);
+            }
+            if attempt == ATTEMPTS_MAX {
+                gathered.completeness.complete = false;
+                return Ok(gathered);
+            }
+        }
+        unreachable!("the loop returns")
+    }
+
+    /// Surveys all that can be asked and assigns what there is.
+    async fn plan(&self, range: TimeRange, silent: &BTreeSet<NodeId>) -> Result<Assignment, QueryError> {
+        let mut others = self.others().await?;
+        let ask: Vec<NodeId> = others.live.iter().filter(|node| !silent.contains(node)).copied().collect();
+        let surveys = ask.iter().map(|node| self.survey(*node, range, ask.clone()));
+        let mut standings: BTreeMap<NodeId, Standing> = BTreeMap::new();
+        for (node, answer) in join_all(surveys).await {
+            let standing = match answer {
+                Some((rows, answer)) => {
+                    // A member that only the other knows of may have taken records: it counts as away until it is met.
+                    others.table.merge(rows);
+                    Standing::Answered(answer)
+                }
+                None => Standing::Silent(others.heads(node)),
+            };
+            standings.insert(node, standing);
+        }
+        for node in silent {
+            standings.insert(*node, Standing::Silent(others.heads(*node)));
+        }
+        for (node, (since, heads)) in &others.last_heard {
+            let away = Standing::Away { since: *since, heads: heads.clone() };
+            standings.entry(*node).or_insert(away);
+        }
+        Ok(plan::assign(&Known { table: &others.table, standings: &standings, range }))
+    }
+
+    async fn others(&self) -> Result<Others, QueryError> {
+        let node = self.node;
+        let others = self.mesh.ask(move |replica, now| {
+            let members = replica.members();
+            let live = members.iter().filter(|member| member.live || member.node == node).map(|member| member.node);
+            let heard = members.iter().filter(|member| member.node != node).map(|member| {
+                let since = member.since.filter(|_| !member.live).map(|since| wall(now, since));
+                (member.node, (since, replica.heads_of(member.node)))
+            });
+            Others { table: replica.members_table().clone(), live: live.collect(), last_heard: heard.collect() }
+        });
+        others.await.ok_or(QueryError::Stopping)
+    }
+
+    async fn survey(
+        &self,
+        node: NodeId,
+        range: TimeRange,
+        except: Vec<NodeId>,
+    ) -> (NodeId, Option<(Vec<logmesh_protocol::member::MemberRow>, SurveyAnswer)>) {
+        let answer = match self.ask(node, Ask::Survey { range, except }, self.survey_timeout).await {
+            Ok(Answer::Survey { members, answer }) => Some((members, answer)),
+            Ok(Answer::Scanned(_) | Answer::Failed(_)) => None,
+            Err(reason) => {
+                debug!(%node, reason, "node did not answer a survey");
+                None
+            }
+        };
+        (node, answer)
+    }
+
+    async fn scatter(
+        &self,
+        tenant: &str,
+        work: &Work,
+        assignment: &Assignment,
+    ) -> Vec<(NodeId, Result<Scanned, Failure>)> {
+        let nodes: BTreeSet<NodeId> = assignment.own.keys().chain(assignment.scans.keys()).copied().collect();
+        let scans = nodes.into_iter().map(|node| {
+            let own = assignment.own.get(&node).map(|except| except.clone().into_iter().collect());
+            let assigned = assignment.scans.get(&node).cloned().unwrap_or_default();
+            let scan = Scan { tenant: tenant.to_owned(), work: work.clone(), own, assigned };
+            async move { (node, self.scan(node, scan).await) }
+        });
+        join_all(scans).await
+    }
+
+    async fn scan(&self, node: NodeId, scan: Scan) -> Result<Scanned, Failure> {
+        match self.ask(node, Ask::Scan(scan), self.scan_timeout).await {
+            Ok(Answer::Scanned(scanned)) => Ok(*scanned),
+            Ok(Answer::Failed(sentence)) => Err(Failure::Work(sentence)),
+            Ok(Answer::Survey { .. }) => Err(Failure::Silent("it answered something else".to_owned())),
+            Err(reason) => Err(Failure::Silent(reason)),
+        }
+    }
+
+    /// Asks one node, this one included, and waits for the whole answer.
+    async fn ask(&self, node: NodeId, ask: Ask, wait: Duration) -> Result<Answer, String> {
+        if node == self.node {
+            return Ok(self.local.answer(ask).await);
+        }
+        let answer = async {
+            let mut response = self.net.request(node, encode_ask(&ask)).await.map_err(|error| error.to_string())?;
+            let mut pieces = Pieces::default();
+            while let Some(piece) = response.next().await.map_err(|error| error.to_string())? {
+                pieces.add(&piece).map_err(|error| error.to_string())?;
+            }
+            pieces.finish().map_err(|error| error.to_string())
+        };
+        timeout(wait, answer).await.unwrap_or_else(|_| Err(format!("no answer within {wait:?}")))
+    }
+}
+
+/// Why a scan brought nothing.
+enum Failure {
+    /// The node did not answer: others may.
+    Silent(String),
+    /// The work itself failed: it would fail elsewhere too.
+    Work(String),
+}
+
+impl Others {
+    fn heads(&self, node: NodeId) -> Heads {
+        self.last_heard.get(&node).map(|(_, heads)| heads.clone()).unwrap_or_default()
+    }
+}
+
+impl Gathered {
+    /// Takes what a node scanned. Tells whether it found damage, so that others must be asked.
+    fn add(&mut self, scanned: Scanned) -> bool {
+        self.bytes += scanned.bytes;
+        self.rows += scanned.rows;
+        self.outcomes.push(scanned.outcome);
+        !scanned.damaged.is_empty()
+    }
+}
+
+fn wall(now: Now, since: logmesh_protocol::time::Instant) -> Timestamp {
+    now.timestamp.saturating_sub(now.instant.since(since))
+}
+
+/// How often a query is planned. Each time at least one more node is known to be silent or one more batch damaged; what
+/// is still amiss after the last is told.
+const ATTEMPTS_MAX: u32 = 4;

@@ -1,0 +1,283 @@
+//! Performs the machine's outputs on the store, the net and gossip, none of which may hold up the mesh task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use logmesh_gossip::Gossip;
+use logmesh_net::{Frame, Net};
+use logmesh_protocol::envelope::Envelope;
+use logmesh_protocol::id::NodeId;
+use logmesh_protocol::replica::{Input, Output, StoredBatch, Ticket};
+use logmesh_protocol::segment::{ExtentId, SegmentId};
+use logmesh_protocol::seq_set::SeqSet;
+use logmesh_store::{Append, Commit, CommitError, Store, Stored};
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use super::announce::Announcer;
+use super::gather::Payload;
+use super::mesh::Mesh;
+
+/// The hands of the mesh task.
+pub(crate) struct Performer {
+    store: Store,
+    net: Arc<Net>,
+    announcer: Announcer,
+    mesh: Mesh,
+    payloads: BTreeMap<Ticket, Payload>,
+    group: Vec<Append>,
+    /// Reads that run beside the task; further ones wait in line.
+    reads: Arc<Semaphore>,
+    /// Seals and adoptions: few, for they want a core each.
+    seals: Arc<Semaphore>,
+}
+
+impl Performer {
+    /// Returns hands for these.
+    pub(crate) fn new(store: Store, net: Arc<Net>, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
+        let (reads, seals) = (Arc::new(Semaphore::new(READS_MAX)), Arc::new(Semaphore::new(SEALS_MAX)));
+        Self { store, net, announcer: Announcer::new(gossip), mesh, payloads: BTreeMap::new(), group: Vec::new(), reads, seals }
+    }
+
+    /// Keeps the records of `ticket` until the machine has given them a place.
+    pub(crate) fn keep_payload(&mut self, ticket: Ticket, payload: Payload) {
+        self.payloads.insert(ticket, payload);
+    }
+
+    /// Lets go of the records of a refused append.
+    pub(crate) fn forget_payload(&mut self, ticket: Ticket) {
+        self.payloads.remove(&ticket);
+    }
+
+    /// Hands the group to the store. Tells whether there was one.
+    pub(crate) fn commit_group(&mut self) -> bool {
+        let group = std::mem::take(&mut self.group);
+        if group.is_empty() {
+            return false;
+        }
+        let places: Vec<_> = group.iter().map(|append| (append.segment, append.seq)).collect();
+        let mesh = self.mesh.clone();
+        let done = move |outcome| mesh.group_stored_blocking(inputs_of(outcome, None, places));
+        self.store.commit(Commit::Append(group), Box::new(done));
+        true
+    }
+
+    /// Performs one output. Those that answer clients are the mesh task's own.
+    pub(crate) fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { to, message } => {
+                // What is lost is asked for again.
+                let _ = self.send(to, Envelope::Message(message));
+            }
+            Output::SendBatches { to, segment, seqs } => self.send_batches(to, segment, seqs),
+            Output::SendExtent { to, extent } => self.send_extent(to, extent),
+            Output::StoreAppend { ticket, segment, seq } => {
+                let payload = self.payloads.remove(&ticket).expect("the machine places an append once");
+                self.group.push(Append { segment, seq, tenant: payload.tenant, chunks: payload.chunks });
+            }
+            Output::StoreFrames { from, frames } => self.store_frames(from, frames),
+            Output::Adopt { from, extent, bytes } => self.adopt(from, extent, bytes),
+            Output::Seal(extent) => self.seal(extent),
+            Output::LoadLedger(segment) => self.load_ledger(segment),
+            Output::Verify(segment) => self.verify(segment),
+            Output::Quarantine { segment, seqs } => self.quarantine(segment, seqs),
+            Output::Drop(segment) => self.drop_segment(segment),
+            Output::Persist(state) => self.persist(&state),
+            Output::Announce(announcement) => self.announcer.tell(&announcement),
+            Output::Acknowledge { .. } | Output::Refuse { .. } | Output::Event(_) | Output::Stopped { .. } => {
+                unreachable!("answered by the mesh task")
+            }
+        }
+    }
+}
+
+impl Performer {
+    fn send(&self, to: NodeId, envelope: Envelope) -> bool {
+        send(&self.net, to, envelope)
+    }
+
+    /// Runs `work` on a thread that may block, `limit` of its kind at a time, and tells the machine what came of it.
+    fn beside(&self, limit: &Arc<Semaphore>, work: impl FnOnce(&Store, &Net) -> Option<Input> + Send + 'static) {
+        let (limit, store, net, mesh) = (limit.clone(), self.store.clone(), self.net.clone(), self.mesh.clone());
+        tokio::spawn(async move {
+            let Ok(permit) = limit.acquire_owned().await else { return };
+            let worked = tokio::task::spawn_blocking(move || work(&store, &net)).await;
+            drop(permit);
+            if let Ok(Some(input)) = worked {
+                mesh.tell(input).await;
+            }
+        });
+    }
+
+    fn send_batches(&self, to: NodeId, segment: SegmentId, seqs: SeqSet) {
+        let mesh = self.mesh.clone();
+        self.beside(&self.reads, move |store, net| {
+            let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+            let read = match store.frames(&segment, &seqs, FRAMES_BYTES_MAX) {
+                Ok(read) => read,
+                Err(error) => {
+                    warn!(%segment, %error, "batches to be sent could not be read");
+                    return Some(nothing);
+                }
+            };
+            if !read.damaged.is_empty() {
+                mesh.tell_blocking(Input::Verified { segment, damaged: read.damaged, whole: false });
+            }
+            let sent: SeqSet = read.frames.iter().map(|frame| frame.seq).collect();
+            let bytes = read.frames.iter().map(|frame| frame.body.len() as u64).sum();
+            if read.frames.is_empty() || !send(net, to, Envelope::Batches(read.frames)) {
+                return Some(nothing);
+            }
+            Some(Input::Sent { to, segment, seqs: sent, bytes })
+        });
+    }
+
+    fn send_extent(&self, to: NodeId, extent: ExtentId) {
+        let mesh = self.mesh.clone();
+        self.beside(&self.reads, move |store, net| {
+            let segment = extent.segment;
+            let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+            let bytes = match store.extent_bytes(&extent) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    warn!(%segment, %error, "an extent to be sent could not be read");
+                    mesh.tell_blocking(verified(store, segment)?);
+                    return Some(nothing);
+                }
+            };
+            let length = bytes.len() as u64;
+            if !send(net, to, Envelope::Extent(extent, bytes)) {
+                return Some(nothing);
+            }
+            Some(Input::Sent { to, segment, seqs: SeqSet::from_range(extent.from..extent.to), bytes: length })
+        });
+    }
+
+    fn store_frames(&self, from: NodeId, frames: Vec<logmesh_protocol::batch::BatchFrame>) {
+        let places: Vec<_> = frames.iter().map(|frame| (frame.segment, frame.seq)).collect();
+        let mesh = self.mesh.clone();
+        let done = move |outcome| {
+            inputs_of(outcome, Some(from), places).into_iter().for_each(|input| mesh.tell_blocking(input));
+        };
+        self.store.commit(Commit::Frames(frames), Box::new(done));
+    }
+
+    fn adopt(&self, from: NodeId, extent: ExtentId, bytes: bytes::Bytes) {
+        self.beside(&self.seals, move |store, _| {
+            let batches = match store.adopt(&extent, bytes) {
+                Ok(stored) => Some(stored.into_iter().map(|stored| stored_batch(stored, Some(from))).collect()),
+                Err(error) => {
+                    warn!(segment = %extent.segment, peer = %from, %error, "extent not adopted");
+                    None
+                }
+            };
+            Some(Input::Adopted { from, extent, batches })
+        });
+    }
+
+    fn seal(&self, extent: ExtentId) {
+        self.beside(&self.seals, move |store, _| {
+            let sealed = match store.seal(&extent.segment, extent.from..extent.to) {
+                Ok(sealed) => Some((sealed.id, sealed.bytes)),
+                Err(error) => {
+                    warn!(segment = %extent.segment, %error, "extent not sealed");
+                    None
+                }
+            };
+            Some(Input::Sealed { segment: extent.segment, extent: sealed })
+        });
+    }
+
+    fn load_ledger(&self, segment: SegmentId) {
+        self.beside(&self.reads, move |store, _| match store.ledger(&segment) {
+            Ok(entries) => Some(Input::LedgerLoaded { segment, entries }),
+            Err(error) => {
+                warn!(%segment, %error, "ledger not loaded");
+                None
+            }
+        });
+    }
+
+    fn verify(&self, segment: SegmentId) {
+        self.beside(&self.seals, move |store, _| verified(store, segment));
+    }
+
+    fn quarantine(&self, segment: SegmentId, seqs: SeqSet) {
+        self.beside(&self.seals, move |store, _| match store.quarantine(&segment, &seqs) {
+            Ok(seqs) => Some(Input::Quarantined { segment, seqs }),
+            Err(error) => {
+                warn!(%segment, %error, "damaged batches could not be set aside");
+                None
+            }
+        });
+    }
+
+    fn drop_segment(&self, segment: SegmentId) {
+        self.beside(&self.reads, move |store, _| {
+            if let Err(error) = store.drop_segment(&segment) {
+                warn!(%segment, %error, "segment not dropped");
+            }
+            None
+        });
+    }
+
+    /// Written at once and in order: the state is small and rarely changes.
+    fn persist(&self, state: &[u8]) {
+        let (store, state) = (&self.store, state);
+        if let Err(error) = tokio::task::block_in_place(|| store.put_setting(STATE_KEY, state)) {
+            warn!(%error, "the mesh state was not persisted");
+        }
+    }
+}
+
+fn send(net: &Net, to: NodeId, envelope: Envelope) -> bool {
+    let (head, bodies) = envelope.encode();
+    net.try_send(to, Frame { head, bodies }).is_ok()
+}
+
+fn verified(store: &Store, segment: SegmentId) -> Option<Input> {
+    match store.verify(&segment) {
+        Ok(damaged) => Some(Input::Verified { segment, damaged, whole: true }),
+        Err(error) => {
+            warn!(%segment, %error, "segment not verified");
+            None
+        }
+    }
+}
+
+fn stored_batch(stored: Stored, from: Option<NodeId>) -> StoredBatch {
+    StoredBatch { segment: stored.segment, seq: stored.seq, entry: stored.entry, from }
+}
+
+/// Turns what the store says of a commit into inputs: what is durable, then what is not.
+fn inputs_of(
+    outcome: Result<Vec<Stored>, CommitError>,
+    from: Option<NodeId>,
+    mut places: Vec<(SegmentId, u32)>,
+) -> Vec<Input> {
+    let (stored, full) = match outcome {
+        Ok(stored) => (stored, false),
+        Err(error) => {
+            warn!(%error, batches = places.len(), "batches not stored");
+            (Vec::new(), matches!(error, CommitError::DiskFull { .. }))
+        }
+    };
+    places.retain(|(segment, seq)| !stored.iter().any(|batch| batch.segment == *segment && batch.seq == *seq));
+    let mut inputs = Vec::new();
+    if !stored.is_empty() {
+        inputs.push(Input::Stored(stored.into_iter().map(|batch| stored_batch(batch, from)).collect()));
+    }
+    if !places.is_empty() {
+        inputs.push(Input::StoreFailed { from, batches: places, full });
+    }
+    inputs
+}
+
+/// Under which name the machine's state lies in the store.
+pub(crate) const STATE_KEY: &str = "mesh";
+/// Reads of batches and ledgers that run at once.
+const READS_MAX: usize = 4;
+/// Seals, adoptions and verifications that run at once: one core of two stays free for what clients wait for.
+const SEALS_MAX: usize = 1;
+/// How many bytes of batches one envelope carries; the machine asks again for what did not fit.
+const FRAMES_BYTES_MAX: usize = 8 << 20;

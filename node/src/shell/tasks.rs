@@ -1,0 +1,142 @@
+//! The small tasks between the rooms. Each ends when its channel closes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use logmesh_gossip::{Gossip, Snapshot};
+use logmesh_net::{Frame, IncomingRequest, Net};
+use logmesh_protocol::envelope::Envelope;
+use logmesh_protocol::id::NodeId;
+use logmesh_protocol::replica::Input;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::{debug, error, info};
+
+use super::announce::{self, Seen};
+use super::mesh::Mesh;
+use crate::http::App;
+use crate::metrics::Metrics;
+use crate::query::{Local, decode_ask, encode_answer};
+
+/// Tells the machine and the net what gossip sees.
+pub(super) async fn watch_gossip(
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    settings: String,
+    net: Arc<Net>,
+    mesh: Mesh,
+    seen: watch::Sender<Arc<Seen>>,
+) {
+    let mut refused: Vec<NodeId> = Vec::new();
+    loop {
+        let now = announce::read(&snapshots.borrow_and_update().clone(), &settings);
+        for node in now.refused.iter().filter(|node| !refused.contains(node)) {
+            error!(%node, "peer refused: its mesh-wide settings ([mesh] in logmesh.toml) differ from ours; make them equal and restart it");
+        }
+        refused.clone_from(&now.refused);
+        net.set_members(now.addresses.clone());
+        mesh.tell(Input::View(now.view.clone())).await;
+        seen.send_replace(Arc::new(now));
+        if snapshots.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands peers' frames to the machine. What does not read is counted and dropped.
+pub(super) async fn take_frames(mut frames: mpsc::Receiver<(NodeId, Frame)>, mesh: Mesh, metrics: Arc<Metrics>) {
+    while let Some((from, frame)) = frames.recv().await {
+        let input = match Envelope::decode(&frame.head, frame.bodies) {
+            Ok(Envelope::Message(message)) => Input::Message { from, message },
+            Ok(Envelope::Batches(frames)) => Input::Batches { from, frames },
+            Ok(Envelope::Extent(extent, bytes)) => Input::Extent { from, extent, bytes },
+            Err(malformed) => {
+                metrics.malformed_frames.inc();
+                debug!(%from, error = %malformed, "frame dropped");
+                continue;
+            }
+        };
+        mesh.tell(input).await;
+    }
+}
+
+/// Answers what other coordinators ask; at most [`ANSWERS_MAX`] at once, further ones wait in the net.
+pub(super) async fn answer_requests(mut requests: mpsc::Receiver<IncomingRequest>, local: Local) {
+    let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
+    while let Some(request) = requests.recv().await {
+        let Ok(permit) = answers.clone().acquire_owned().await else { return };
+        let local = local.clone();
+        tokio::spawn(async move {
+            answer(request, &local).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn answer(mut request: IncomingRequest, local: &Local) {
+    let ask = match decode_ask(&request.body) {
+        Ok(ask) => ask,
+        Err(malformed) => {
+            debug!(from = %request.from, error = %malformed, "request dropped");
+            return;
+        }
+    };
+    // Dropping the answer's future cancels the scan behind it.
+    let answer = tokio::select! {
+        answer = local.answer(ask) => answer,
+        () = request.reply.closed() => return,
+    };
+    for piece in encode_answer(&answer) {
+        if request.reply.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Calls the node ready once it has met a peer, or has looked for one long enough, or has none to look for.
+pub(super) async fn become_ready(app: Arc<App>, seeds: bool) {
+    let mut seen = app.seen.clone();
+    let deadline = Instant::now() + JOIN_WAIT;
+    if seeds {
+        let met = timeout_at(deadline, seen.wait_for(|seen| seen.view.peers.values().any(|peer| peer.live))).await;
+        match met {
+            Ok(_) => info!("met the mesh"),
+            Err(_) => error!(
+                "no seed answered within {JOIN_WAIT:?}: check that the seeds run, that their mesh address (UDP and TCP) can be \
+                 reached from here, and that the secret is the same; going on alone, and looking for them all the time"
+            ),
+        }
+    } else {
+        // Gossip needs a moment to find those that were known before.
+        sleep_until(Instant::now() + Duration::from_millis(100)).await;
+    }
+    app.ready.store(true, Ordering::Relaxed);
+}
+
+/// Keeps the addresses of those seen, so that they are found again after a restart or a long partition.
+pub(super) async fn keep_contacts(mut seen: watch::Receiver<Arc<Seen>>, gossip: Arc<Gossip>, store: logmesh_store::Store) {
+    let mut kept = Vec::new();
+    loop {
+        let contacts: Vec<_> = seen.borrow_and_update().addresses.values().copied().collect();
+        if !contacts.is_empty() && contacts != kept {
+            gossip.set_contacts(contacts.clone());
+            let text: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+            let store = store.clone();
+            let put = move || store.put_setting(CONTACTS_KEY, text.join("\n").as_bytes());
+            if let Ok(Err(failed)) = tokio::task::spawn_blocking(put).await {
+                debug!(error = %failed, "contacts not kept");
+            }
+            kept = contacts;
+        }
+        if seen.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Under which name the addresses of those seen lie in the store.
+pub(super) const CONTACTS_KEY: &str = "contacts";
+/// How long a node that has seeds waits for one before it goes on alone.
+const JOIN_WAIT: Duration = Duration::from_secs(10);
+/// Requests of peers that are answered at once.
+const ANSWERS_MAX: usize = 64;
