@@ -1,0 +1,310 @@
+//! The Merkle tree over the batches of one segment, and the digest that joins segments to windows, days and a whole mesh.
+//!
+//! Equal contents give equal roots, whatever the order of arrival; unequal roots are descended, sixteen children a step, to
+//! the batches that differ. The tree holds the batch ids themselves, once, and must never cost more than about 3 MiB for a
+//! full segment together with the sizes in the [ledger](crate::ledger).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::BatchId;
+
+/// A BLAKE3 hash over batches: of a tree's node, or of several trees.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Returns the digest with these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Returns 8 bytes for the wire. `salt` must be drawn afresh for each session: then two unequal digests that look equal
+    /// once (one case in 2^64) do not look equal again.
+    pub fn salted(&self, salt: u64) -> [u8; 8] {
+        let mut input = [0; 40];
+        input[..8].copy_from_slice(&salt.to_le_bytes());
+        input[8..].copy_from_slice(&self.0);
+        let hash = blake3::keyed_hash(SALTED_KEY, &input);
+        *hash.as_bytes().first_chunk().expect("a hash has more than 8 bytes")
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Joins the digests of parts (segments of a window, windows of a day, days of a mesh) to one. The parts must come in order of
+/// their keys, each key once; a part that holds nothing must be left out, so that empty and absent are the same.
+pub fn combine<K: AsRef<[u8]>>(parts: impl IntoIterator<Item = (K, Digest)>) -> Digest {
+    let mut hasher = blake3::Hasher::new_keyed(COMBINED_KEY);
+    for (key, digest) in parts {
+        let key = key.as_ref();
+        hasher.update(&(key.len() as u64).to_le_bytes()).update(key).update(&digest.0);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// A node of the tree. Level 4 is the root, level 1 lies above the batches, level 0 are the batches, and there `index` is
+/// the seq.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Path {
+    /// The height above the batches.
+    pub level: u8,
+    /// The place among the nodes of this level.
+    pub index: u16,
+}
+
+impl Path {
+    /// The root of every tree.
+    pub const ROOT: Path = Path { level: LEVELS, index: 0 };
+
+    /// Returns the node beneath; none beneath a batch, beyond the sixteenth child, or from a path that is in no tree.
+    pub fn child(self, child: u8) -> Option<Path> {
+        let within = self.is_sound() && self.level > 0 && child < FAN_OUT;
+        within.then(|| Path { level: self.level - 1, index: self.index * u16::from(FAN_OUT) + u16::from(child) })
+    }
+
+    /// Returns the seqs beneath; empty for a path that is in no tree.
+    pub fn seqs(self) -> Range<u32> {
+        if !self.is_sound() {
+            return 0..0;
+        }
+        let width = 1u32 << (FAN_OUT_BITS * u32::from(self.level));
+        let from = u32::from(self.index) * width;
+        from..from + width
+    }
+
+    /// Tells whether there is such a node in a tree: a path that a peer sent may be anything.
+    pub fn is_sound(self) -> bool {
+        self.level <= LEVELS && u32::from(self.index) < LEAVES_MAX >> (FAN_OUT_BITS * u32::from(self.level))
+    }
+
+    fn of(level: u8, seq: u16) -> Path {
+        Path { level, index: (u32::from(seq) >> (FAN_OUT_BITS * u32::from(level))) as u16 }
+    }
+}
+
+/// The tree over a segment's batch ids: sparse, and incremental (a change hashes one path).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    /// Level 1, with the batch ids beneath.
+    groups: BTreeMap<u16, Group>,
+    /// Levels 2 and 3.
+    inner: [BTreeMap<u16, Digest>; 2],
+    root: Digest,
+}
+
+/// Up to sixteen batches that lie beside each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Group {
+    /// Which of the sixteen are there.
+    present: u16,
+    /// Their ids, in order, without gaps.
+    ids: Vec<BatchId>,
+    digest: Digest,
+}
+
+impl Tree {
+    /// Returns the tree over nothing.
+    pub fn new() -> Self {
+        let root = node_digest(Path::ROOT, std::iter::empty());
+        Self { groups: BTreeMap::new(), inner: [BTreeMap::new(), BTreeMap::new()], root }
+    }
+
+    /// Returns the tree over `batches`, each of its nodes hashed once. Of two batches with one seq the last counts; seqs from
+    /// [`LEAVES_MAX`] on are left out.
+    pub fn build(batches: impl IntoIterator<Item = (u32, BatchId)>) -> Self {
+        let mut tree = Self::new();
+        for (seq, id) in batches {
+            if let Ok(seq) = u16::try_from(seq) {
+                tree.place(seq, id);
+            }
+        }
+        let mut groups: Vec<u16> = tree.groups.keys().copied().collect();
+        groups.iter().for_each(|index| tree.rehash(Path { level: 1, index: *index }));
+        for level in 2..LEVELS {
+            groups.iter_mut().for_each(|index| *index /= u16::from(FAN_OUT));
+            groups.dedup();
+            groups.iter().for_each(|index| tree.rehash(Path { level, index: *index }));
+        }
+        tree.rehash(Path::ROOT);
+        tree
+    }
+
+    /// Puts a batch in the place `seq`, instead of what was there. Tells whether the tree has changed; it has not if `seq` is
+    /// [`LEAVES_MAX`] or more.
+    pub fn insert(&mut self, seq: u32, id: &BatchId) -> bool {
+        let Ok(seq) = u16::try_from(seq) else { return false };
+        let changed = self.place(seq, *id);
+        if changed {
+            self.rehash_path(seq);
+        }
+        changed
+    }
+
+    /// Takes out the batch `seq` and returns its id.
+    pub fn remove(&mut self, seq: u32) -> Option<BatchId> {
+        let (short, group, at) = self.locate(seq)?;
+        let found = self.groups.get_mut(&group)?;
+        let id = found.ids.remove(at);
+        found.present &= !bit(short);
+        if found.present == 0 {
+            self.groups.remove(&group);
+        }
+        self.rehash_path(short);
+        Some(id)
+    }
+
+    /// Returns the id of the batch `seq`.
+    pub fn id(&self, seq: u32) -> Option<BatchId> {
+        let (_, group, at) = self.locate(seq)?;
+        Some(self.groups[&group].ids[at])
+    }
+
+    /// Returns the batches, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, BatchId)> {
+        self.groups.iter().flat_map(|(index, group)| {
+            let from = u32::from(*index) * u32::from(FAN_OUT);
+            children_of(group.present).map(move |child| from + u32::from(child)).zip(group.ids.iter().copied())
+        })
+    }
+
+    /// Returns the digest of the whole. The empty tree has one too.
+    pub fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// Returns the children of a node that are there, in order, each with its digest; beneath level 1 the digests are the batch
+    /// ids. Empty for level 0 and for a path that is in no tree.
+    pub fn children(&self, path: Path) -> Vec<(u8, Digest)> {
+        if !path.is_sound() || path.level == 0 {
+            return Vec::new();
+        }
+        if path.level == 1 {
+            let Some(group) = self.groups.get(&path.index) else { return Vec::new() };
+            return children_of(group.present).zip(group.ids.iter().map(|id| Digest(*id.as_bytes()))).collect();
+        }
+        let first = path.index * u16::from(FAN_OUT);
+        let beneath = first..=first + u16::from(FAN_OUT - 1);
+        let child = |index: &u16| (index % u16::from(FAN_OUT)) as u8;
+        match path.level {
+            2 => self.groups.range(beneath).map(|(index, group)| (child(index), group.digest)).collect(),
+            level => {
+                self.inner[usize::from(level) - 3].range(beneath).map(|(at, digest)| (child(at), *digest)).collect()
+            }
+        }
+    }
+
+    /// Returns how many batches of the group of `seq` lie before it: its place in a vector that is kept beside.
+    pub(crate) fn rank(&self, seq: u32) -> usize {
+        let group = self.groups.get(&((seq / u32::from(FAN_OUT)) as u16));
+        group.map_or(0, |group| (group.present & (bit(seq as u16) - 1)).count_ones() as usize)
+    }
+
+    /// Returns the seq as it is kept, its group, and its place within; none if it is not there.
+    fn locate(&self, seq: u32) -> Option<(u16, u16, usize)> {
+        let short = u16::try_from(seq).ok()?;
+        let index = short / u16::from(FAN_OUT);
+        let group = self.groups.get(&index)?;
+        (group.present & bit(short) != 0).then(|| (short, index, self.rank(seq)))
+    }
+
+    fn place(&mut self, seq: u16, id: BatchId) -> bool {
+        let empty = || Group { present: 0, ids: Vec::new(), digest: Digest::default() };
+        let at = self.rank(u32::from(seq));
+        let group = self.groups.entry(seq / u16::from(FAN_OUT)).or_insert_with(empty);
+        if group.present & bit(seq) == 0 {
+            group.present |= bit(seq);
+            group.ids.insert(at, id);
+            return true;
+        }
+        std::mem::replace(&mut group.ids[at], id) != id
+    }
+
+    fn rehash_path(&mut self, seq: u16) {
+        (1..=LEVELS).for_each(|level| self.rehash(Path::of(level, seq)));
+    }
+
+    /// Hashes one node anew, from what lies directly beneath; a node with nothing beneath is taken out.
+    fn rehash(&mut self, path: Path) {
+        let children = self.children(path);
+        let digest = node_digest(path, children.iter().copied());
+        match path.level {
+            1 => {
+                if let Some(group) = self.groups.get_mut(&path.index) {
+                    group.digest = digest;
+                }
+            }
+            LEVELS => self.root = digest,
+            level => {
+                let nodes = &mut self.inner[usize::from(level) - 2];
+                if children.is_empty() {
+                    nodes.remove(&path.index);
+                } else {
+                    nodes.insert(path.index, digest);
+                }
+            }
+        }
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Hashes a node: its level, its place, which children it has, and their digests. The key keeps it apart from every batch id,
+/// which are hashes without a key.
+fn node_digest(path: Path, children: impl Iterator<Item = (u8, Digest)>) -> Digest {
+    let mut input = [0; 5 + 32 * FAN_OUT as usize];
+    let mut present = 0u16;
+    let mut end = 5;
+    for (child, digest) in children {
+        present |= 1 << child;
+        input[end..end + 32].copy_from_slice(&digest.0);
+        end += 32;
+    }
+    input[0] = path.level;
+    input[1..3].copy_from_slice(&path.index.to_le_bytes());
+    input[3..5].copy_from_slice(&present.to_le_bytes());
+    Digest(*blake3::keyed_hash(NODE_KEY, &input[..end]).as_bytes())
+}
+
+fn bit(seq: u16) -> u16 {
+    1 << (seq % u16::from(FAN_OUT))
+}
+
+fn children_of(present: u16) -> impl Iterator<Item = u8> {
+    (0..FAN_OUT).filter(move |child| present & (1 << child) != 0)
+}
+
+/// The most batches that a tree, and so a segment, may have.
+pub const LEAVES_MAX: u32 = 65_536;
+
+/// How many children a node has at most.
+const FAN_OUT: u8 = 16;
+const FAN_OUT_BITS: u32 = 4;
+const LEVELS: u8 = 4;
+
+/// Keys instead of derived keys: a derived key costs a second hash for each node.
+const NODE_KEY: &[u8; 32] = b"logmesh merkle: node, version 1.";
+const COMBINED_KEY: &[u8; 32] = b"logmesh merkle: union, version 1";
+const SALTED_KEY: &[u8; 32] = b"logmesh merkle: salted version 1";
