@@ -1,0 +1,89 @@
+//! The labels of a stream as a client sends them, checked into [`Labels`].
+
+use logmesh_protocol::record::Labels;
+use thiserror::Error;
+
+use crate::limits::Limits;
+
+/// Checks a stream's labels. Pairs with an empty value are as good as absent.
+pub(crate) fn check(mut pairs: Vec<(String, String)>, limits: &Limits) -> Result<Labels, LabelFlaw> {
+    pairs.sort_unstable();
+    if let Some(doubled) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(LabelFlaw::Doubled(doubled[0].0.clone()));
+    }
+    for (name, value) in &pairs {
+        if name.len() > limits.label_name_bytes_max {
+            return Err(LabelFlaw::NameBytes { bytes: name.len(), max: limits.label_name_bytes_max });
+        }
+        if !is_name(name) {
+            return Err(LabelFlaw::Name(name.clone()));
+        }
+        if value.len() > limits.label_value_bytes_max {
+            let (name, max) = (name.clone(), limits.label_value_bytes_max);
+            return Err(LabelFlaw::ValueBytes { name, bytes: value.len(), max });
+        }
+    }
+    let labels = Labels::new(pairs);
+    match labels.len() {
+        0 => Err(LabelFlaw::None),
+        names if names > limits.label_names_max => Err(LabelFlaw::Names { names, max: limits.label_names_max }),
+        _ => Ok(labels),
+    }
+}
+
+/// Tells whether `name` is a name as LogQL spells it: `[a-zA-Z_][a-zA-Z0-9_]*`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Why a stream's labels cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum LabelFlaw {
+    #[error("it has no label with a value; a stream needs at least one")]
+    None,
+    #[error("it has {names} labels, more than label_names_max ({max}); move some to structured metadata")]
+    Names { names: usize, max: usize },
+    #[error("a label's name has {bytes} bytes, more than label_name_bytes_max ({max})")]
+    NameBytes { bytes: usize, max: usize },
+    #[error("label {name} has a value of {bytes} bytes, more than label_value_bytes_max ({max})")]
+    ValueBytes { name: String, bytes: usize, max: usize },
+    #[error("{0:?} is not a label name; letters, digits and _ make one, and no digit begins it")]
+    Name(String),
+    #[error("label {0} comes twice")]
+    Doubled(String),
+    #[error("its labels are not a selector such as {{app=\"web\"}}: at byte {at}: expected {wanted}")]
+    Selector { at: usize, wanted: &'static str },
+    #[error("its labels are not UTF-8")]
+    NotUtf8,
+    #[error("the request has more than streams_max ({max}) streams; send it in smaller requests")]
+    Streams { max: usize },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn labels_are_checked_against_every_limit() {
+        let limits =
+            Limits { label_names_max: 2, label_name_bytes_max: 4, label_value_bytes_max: 4, ..Limits::default() };
+        let refused = |pairs: &[(&str, &str)], flaw: LabelFlaw| assert_eq!(check(owned(pairs), &limits), Err(flaw));
+        refused(&[], LabelFlaw::None);
+        refused(&[("a", "")], LabelFlaw::None);
+        refused(&[("a", "1"), ("b", "1"), ("c", "1")], LabelFlaw::Names { names: 3, max: 2 });
+        refused(&[("abcde", "1")], LabelFlaw::NameBytes { bytes: 5, max: 4 });
+        refused(&[("a", "12345")], LabelFlaw::ValueBytes { name: "a".into(), bytes: 5, max: 4 });
+        refused(&[("a", "1"), ("a", "2")], LabelFlaw::Doubled("a".into()));
+        for name in ["", "9", "a.b", "a-b", "é", "a "] {
+            refused(&[(name, "1")], LabelFlaw::Name(name.into()));
+        }
+        let kept = check(owned(&[("b_2", "4444"), ("_A", "1"), ("c", "")]), &limits).unwrap();
+        assert_eq!(kept.to_string(), r#"{_A="1", b_2="4444"}"#);
+    }
+}
