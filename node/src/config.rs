@@ -105,7 +105,7 @@ pub(crate) struct QueryLimits {
     /// The most entries of an answer.
     pub(crate) entries_max: u32,
     /// The most series of an answer.
-    pub(crate) series_max: u64,
+    pub(crate) series_max: u32,
     /// How long a query may take.
     pub(crate) timeout: Duration,
     /// How many queries run at a time; further ones wait, and get a 429 after the time-out.
@@ -141,6 +141,14 @@ impl Config {
             replaces: self.replace,
             ..logmesh_protocol::config::Config::default()
         }
+    }
+}
+
+impl MeshWide {
+    /// Returns a digest that two nodes have in common if and only if they agree, as 32 hexadecimal digits.
+    pub(crate) fn digest(&self) -> String {
+        let canonical = serde_json::to_vec(self).expect("plain fields can be written as JSON");
+        blake3::hash(&canonical).to_hex()[..32].to_owned()
     }
 }
 
@@ -197,5 +205,39 @@ impl Default for QueryLimits {
             timeout: Duration::from_secs(60),
             concurrency: 16,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_mesh_wide_setting_changes_the_digest() {
+        type Change = fn(&mut MeshWide);
+        let changes: &[Change] = &[
+            |mesh| mesh.copies += 1,
+            |mesh| mesh.retention += Duration::from_millis(1),
+            |mesh| mesh.standin_after += Duration::from_millis(1),
+            |mesh| mesh.depart_after += Duration::from_millis(1),
+        ];
+        let ours = MeshWide::default().digest();
+        assert_eq!(ours.len(), 32);
+        assert_eq!(ours, MeshWide::default().digest());
+        for change in changes {
+            let mut theirs = MeshWide::default();
+            change(&mut theirs);
+            assert_ne!(ours, theirs.digest());
+        }
+    }
+
+    #[test]
+    fn the_machine_is_told_what_was_set() {
+        let mut config = Config::default();
+        config.mesh.copies = 5;
+        config.own.ack_timeout = Duration::from_millis(7);
+        config.own.zone = "z".to_owned();
+        let machine = config.machine();
+        assert_eq!((machine.copies, machine.ack_timeout, machine.zone.as_str()), (5, Duration::from_millis(7), "z"));
     }
 }

@@ -133,7 +133,7 @@ fn check_counts(config: &Config) -> Result<(), Problem> {
         ("limits.streams_max", number(limits.streams_max), 1, 1_000_000),
         ("limits.windows_max", number(limits.windows_max), 1, 1_000_000),
         ("query.entries_max", u64::from(query.entries_max), 1, 1_000_000),
-        ("query.series_max", query.series_max, 1, 100_000),
+        ("query.series_max", u64::from(query.series_max), 1, 100_000),
         ("query.concurrency", query.concurrency, 1, 1024),
     ] {
         if value < from || value > to {
