@@ -1,1 +1,36 @@
-//! LogQL: lexer, parser, typed tree, plan, evaluation.
+//! LogQL: from a query's text to its answer.
+//!
+//! text → [`parse`] → typed tree ([`Expr`]) → [`plan`] → a [`Part`] that runs beside the data ([`Runner`], over columns)
+//! → [`Partial`] results that travel → [`Merge`] at the coordinator → [`QueryResult`] → Loki's JSON.
+//!
+//! It must never do I/O, read a clock, know where rows come from, or panic on what a client or a peer sends.
+
+mod ast;
+mod duration;
+mod error;
+mod lexer;
+mod parser;
+mod partial;
+mod pipeline;
+mod plan;
+mod regexes;
+mod result;
+mod root;
+mod runner;
+mod selector;
+mod time;
+
+pub use ast::{
+    BinaryOp, BinaryOperation, CompareOp, Expr, Grouping, LabelFilter, LineFilter, LineOp, LogExpr, MatchOp, Matcher,
+    MetricExpr, Quantity, RangeAggregation, RangeOp, Selector, Stage, VectorAggregation, VectorOp,
+};
+pub use duration::{Nanoseconds, parse_duration, parse_step};
+pub use error::{EvalError, ParseError, PlanError, TimeError};
+pub use parser::{NESTING_MAX, QUERY_BYTES_MAX, TERMS_MAX, parse, parse_selector};
+pub use partial::{Entry, Partial, SeriesPart};
+pub use plan::{Direction, Limits, Mode, POINTS_MAX, Params, Part, Plan, dynamic_step, plan};
+pub use result::{Encoding, QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
+pub use root::Merge;
+pub use runner::{Runner, Stats};
+pub use selector::StreamMatcher;
+pub use time::parse_timestamp;

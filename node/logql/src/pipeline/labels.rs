@@ -1,0 +1,208 @@
+//! The labels of one line while it goes through a pipeline: of its stream, its metadata, and taken out of its text, in
+//! this order of precedence. Who comes later and finds a name taken by a higher kind gets `_extracted` behind its name.
+
+use std::fmt;
+
+use logmesh_protocol::record::{Labels, metadata_pairs};
+
+use super::json::FieldSink;
+
+/// The label that tells which kind of error a pipeline met.
+pub(crate) const ERROR: &str = "__error__";
+/// The label that tells what exactly was wrong.
+pub(crate) const ERROR_DETAILS: &str = "__error_details__";
+/// What the loser of a clash of names gets behind its own.
+const EXTRACTED: &str = "_extracted";
+/// The most labels that one line may give; a line with more gets an error instead of the labels beyond.
+pub(crate) const FIELDS_MAX: usize = 512;
+
+/// Pairs of texts in one buffer that is used again line after line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pairs {
+    text: String,
+    /// Where each name begins, where its value begins, and where that ends.
+    places: Vec<(u32, u32, u32)>,
+}
+
+impl Pairs {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.places.clear();
+    }
+
+    fn push(&mut self, name: [&str; 2], value: &str) {
+        let at = |text: &String| u32::try_from(text.len()).expect("a line is far smaller than 4 GiB");
+        let start = at(&self.text);
+        self.text.push_str(name[0]);
+        self.text.push_str(name[1]);
+        let middle = at(&self.text);
+        self.text.push_str(value);
+        self.places.push((start, middle, at(&self.text)));
+    }
+
+    /// Returns the value of `name`.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// Returns the pairs in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.places.iter().map(|(start, middle, end)| {
+            (&self.text[*start as usize..*middle as usize], &self.text[*middle as usize..*end as usize])
+        })
+    }
+
+    /// Reads canonical metadata bytes. Of pairs with one name the first is kept; names that the stream has get a suffix.
+    pub(crate) fn set_metadata(&mut self, stream: &Labels, bytes: &[u8]) {
+        self.clear();
+        for (name, value) in metadata_pairs(bytes) {
+            let suffix = if stream.value(name).is_some() { EXTRACTED } else { "" };
+            if self.places.len() < FIELDS_MAX && !self.has([name, suffix]) {
+                self.push([name, suffix], value);
+            }
+        }
+    }
+
+    fn has(&self, name: [&str; 2]) -> bool {
+        let len = name[0].len() + name[1].len();
+        self.iter().any(|(other, _)| other.len() == len && other.starts_with(name[0]) && other.ends_with(name[1]))
+    }
+}
+
+/// What was taken out of one line, and what went wrong in doing so.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields {
+    pairs: Pairs,
+    /// How many labels the line had to give, wanted or not.
+    seen: usize,
+    /// The values of `__error__` and `__error_details__`.
+    error: Option<(&'static str, String)>,
+}
+
+impl Fields {
+    /// Forgets the line before.
+    pub(crate) fn clear(&mut self) {
+        self.pairs.clear();
+        self.seen = 0;
+        self.error = None;
+    }
+
+    /// Returns the labels taken out, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter()
+    }
+
+    /// Returns the kind and the details of the error, if there was one.
+    pub(crate) fn error(&self) -> Option<(&'static str, &str)> {
+        self.error.as_ref().map(|(kind, details)| (*kind, details.as_str()))
+    }
+
+    /// Remembers an error; the first of a line is kept.
+    pub(crate) fn set_error(&mut self, kind: &'static str, details: String) {
+        self.error.get_or_insert((kind, details));
+    }
+}
+
+/// All labels of one line.
+#[derive(Debug)]
+pub(crate) struct RowLabels<'a> {
+    /// Those of its stream.
+    pub(crate) stream: &'a Labels,
+    /// Its metadata, clashing names changed.
+    pub(crate) metadata: &'a Pairs,
+    /// What its text gave.
+    pub(crate) fields: &'a mut Fields,
+}
+
+impl RowLabels<'_> {
+    /// Returns the value of the label `name`, if the line has it.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        match (name, self.fields.error()) {
+            (ERROR, error) => error.map(|(kind, _)| kind),
+            (ERROR_DETAILS, error) => error.map(|(_, details)| details),
+            _ => {
+                self.stream.value(name).or_else(|| self.metadata.value(name)).or_else(|| self.fields.pairs.value(name))
+            }
+        }
+    }
+
+    /// Returns all labels, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let error =
+            self.fields.error().into_iter().flat_map(|(kind, details)| [(ERROR, kind), (ERROR_DETAILS, details)]);
+        self.stream.iter().chain(self.metadata.iter()).chain(self.fields.iter()).chain(error)
+    }
+}
+
+/// Which labels of a line are worth taking out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All of them.
+    All,
+    /// These, as the parsers name them: without the suffix.
+    Names(Vec<String>),
+}
+
+impl Wanted {
+    /// Returns the wish for these names, under which a clash may have put them.
+    pub(crate) fn names(names: Vec<String>) -> Self {
+        let bare: Vec<String> =
+            names.iter().filter_map(|name| name.strip_suffix(EXTRACTED)).map(str::to_owned).collect();
+        let mut names = [names, bare].concat();
+        names.sort();
+        names.dedup();
+        Wanted::Names(names)
+    }
+}
+
+/// Takes fields from a parser into the fields of a row.
+#[derive(Debug)]
+pub(crate) struct Extract<'r, 'a> {
+    /// The row.
+    pub(crate) row: &'r mut RowLabels<'a>,
+    /// What is worth taking.
+    pub(crate) wanted: &'r Wanted,
+}
+
+impl FieldSink for Extract<'_, '_> {
+    fn wants(&mut self, name: &str) -> Result<bool, TooManyFields> {
+        self.row.fields.seen += 1;
+        if self.row.fields.seen > FIELDS_MAX {
+            return Err(TooManyFields);
+        }
+        Ok(match self.wanted {
+            Wanted::All => true,
+            Wanted::Names(names) => names.iter().any(|wanted| wanted == name),
+        })
+    }
+
+    fn take(&mut self, name: &str, value: &str) {
+        // A line must not be able to claim an error, or to hide one.
+        if matches!(name, ERROR | ERROR_DETAILS | "") {
+            return;
+        }
+        let row = &mut *self.row;
+        let taken = row.stream.value(name).is_some() || row.metadata.value(name).is_some();
+        let name = [name, if taken { EXTRACTED } else { "" }];
+        if row.fields.pairs.has(name) {
+            return;
+        }
+        if taken {
+            let whole = name.concat();
+            if row.stream.value(&whole).is_some() || row.metadata.value(&whole).is_some() {
+                return;
+            }
+        }
+        row.fields.pairs.push(name, value);
+    }
+}
+
+/// A line with more fields than [`FIELDS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooManyFields;
+
+impl fmt::Display for TooManyFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the line has more than {FIELDS_MAX} fields")
+    }
+}

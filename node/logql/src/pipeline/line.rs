@@ -1,0 +1,144 @@
+//! Line filters over the column of lines: the needle is looked for in all lines at once, and only then it is asked in
+//! which line a find lies. A find across the border of two lines is none.
+
+use std::ops::Range;
+
+use logmesh_protocol::rows::Rows;
+use memchr::memmem::Finder;
+
+use crate::ast::{LineFilter, LineOp};
+use crate::error::PlanError;
+use crate::regexes::{LineRegex, unanchored};
+
+/// A line filter, compiled.
+#[derive(Debug)]
+pub(crate) struct LineTest {
+    /// Whether lines that match are dropped rather than kept.
+    negative: bool,
+    /// A line matches if one of these does.
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Needle(Finder<'static>),
+    /// The finder looks for a text that every match contains; empty if there is none.
+    Regex(Box<LineRegex>, Finder<'static>),
+}
+
+impl LineTest {
+    /// Compiles a filter.
+    pub(crate) fn new(filter: &LineFilter) -> Result<Self, PlanError> {
+        let (negative, regex) = match filter.op {
+            LineOp::Contains => (false, false),
+            LineOp::NotContains => (true, false),
+            LineOp::Match => (false, true),
+            LineOp::NotMatch => (true, true),
+        };
+        let compile = |text: &String| -> Result<Pattern, PlanError> {
+            if !regex {
+                return Ok(Pattern::Needle(Finder::new(text.as_bytes()).into_owned()));
+            }
+            let compiled = unanchored(text)?;
+            let finder = Finder::new(&compiled.literal).into_owned();
+            Ok(Pattern::Regex(Box::new(compiled), finder))
+        };
+        Ok(Self { negative, patterns: filter.alternatives.iter().map(compile).collect::<Result<_, _>>()? })
+    }
+
+    /// Returns how dear the test is before others, about: finds of long needles leave the least to do.
+    pub(crate) fn cost(&self) -> usize {
+        let pattern = |pattern: &Pattern| match pattern {
+            Pattern::Needle(finder) => 1_000_usize.saturating_sub(finder.needle().len()),
+            Pattern::Regex(_, finder) if finder.needle().is_empty() => 10_000,
+            Pattern::Regex(_, finder) => 2_000_usize.saturating_sub(finder.needle().len()),
+        };
+        usize::from(self.negative) * 100_000 + self.patterns.iter().map(pattern).sum::<usize>()
+    }
+
+    /// Tells whether one line passes.
+    pub(crate) fn matches(&self, line: &[u8]) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(line)) != self.negative
+    }
+
+    /// Returns the rows of `range` whose lines pass, rising.
+    pub(crate) fn scan(&self, rows: &Rows, range: Range<usize>) -> Vec<usize> {
+        let mut marks = vec![false; range.len()];
+        for pattern in &self.patterns {
+            pattern.mark(rows, range.clone(), &mut marks);
+        }
+        let passes = |(_, mark): &(usize, &bool)| **mark != self.negative;
+        marks.iter().enumerate().filter(passes).map(|(at, _)| range.start + at).collect()
+    }
+}
+
+impl Pattern {
+    fn finder(&self) -> &Finder<'static> {
+        match self {
+            Pattern::Needle(finder) | Pattern::Regex(_, finder) => finder,
+        }
+    }
+
+    fn matches(&self, line: &[u8]) -> bool {
+        match self {
+            Pattern::Needle(finder) => finder.find(line).is_some(),
+            Pattern::Regex(regex, finder) => {
+                (finder.needle().is_empty() || finder.find(line).is_some()) && regex.regex.is_match(line)
+            }
+        }
+    }
+
+    /// Tells whether a line in which the finder's text was found matches.
+    fn confirms(&self, line: &[u8]) -> bool {
+        match self {
+            Pattern::Needle(_) => true,
+            Pattern::Regex(regex, _) => regex.regex.is_match(line),
+        }
+    }
+
+    /// Sets the marks of the rows that match; `marks[0]` is the first of `range`.
+    fn mark(&self, rows: &Rows, range: Range<usize>, marks: &mut [bool]) {
+        let finder = self.finder();
+        let needle_len = finder.needle().len();
+        if needle_len == 0 {
+            for row in range.clone() {
+                marks[row - range.start] |= self.confirms(rows.line(row));
+            }
+            return;
+        }
+        let Some(last) = range.end.checked_sub(1).filter(|last| *last >= range.start) else { return };
+        let lines = &rows.lines[..rows.line_range(last).end];
+        let mut row = range.start;
+        let mut at = rows.line_range(row).start;
+        while let Some(found) = finder.find(&lines[at..]) {
+            at += found;
+            row = row_at(rows, row, range.end, at);
+            let end = rows.line_ends[row] as usize;
+            if at + needle_len > end {
+                // The find lies across a border. The next one may begin in this very line.
+                at += 1;
+                continue;
+            }
+            let mark = &mut marks[row - range.start];
+            *mark = *mark || self.confirms(rows.line(row));
+            row += 1;
+            at = end;
+            if row == range.end {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns the row in whose line byte `at` lies, at or behind `from`. Finds lie near each other or far apart, so the
+/// step doubles before it is halved.
+fn row_at(rows: &Rows, from: usize, end: usize, at: usize) -> usize {
+    let ends = &rows.line_ends[from..end];
+    let mut step = 1;
+    while step < ends.len() && ends[step - 1] as usize <= at {
+        step *= 2;
+    }
+    let low = step / 2;
+    let high = step.min(ends.len());
+    from + low + ends[low..high].partition_point(|line_end| *line_end as usize <= at)
+}

@@ -1,0 +1,244 @@
+//! Splits a query in two: the part that runs beside the data, and the root that the coordinator runs over what comes back.
+//!
+//! A part travels as text and parameters and is read again by whoever runs it, so that the wire knows nothing of the
+//! tree: the language can grow without a new message.
+
+mod grid;
+mod lower;
+
+use std::time::Duration;
+
+use logmesh_protocol::record::Labels;
+use logmesh_protocol::time::{TimeRange, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::ast::{Expr, LogExpr};
+use crate::error::PlanError;
+use crate::parser::parse;
+use crate::runner::Runner;
+use crate::selector::StreamMatcher;
+pub(crate) use grid::Grid;
+pub(crate) use lower::{Leaf, Root};
+
+/// The most points that one series of an answer may have, as in Prometheus' and Loki's API.
+pub const POINTS_MAX: u64 = 11_000;
+
+/// What a request asks for besides its query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Params {
+    /// The first instant: of lines, included; of a metric query, its first step.
+    pub start: Timestamp,
+    /// The last instant: of lines, excluded; of a metric query, no step lies behind it.
+    pub end: Timestamp,
+    /// The time between two steps of a metric query. Not looked at in an instant query.
+    pub step: Duration,
+    /// Which route was asked.
+    pub mode: Mode,
+    /// The most lines that the answer shall have.
+    pub limit: u32,
+    /// Which lines count first.
+    pub direction: Direction,
+    /// What the query may use.
+    pub limits: Limits,
+}
+
+impl Params {
+    /// Returns the parameters of a range query (`query_range`), with defaults for all else.
+    pub fn range(start: Timestamp, end: Timestamp, step: Duration) -> Self {
+        let (limit, limits) = (LIMIT, Limits::default());
+        Self { start, end, step, mode: Mode::Range, limit, direction: Direction::Backward, limits }
+    }
+
+    /// Returns the parameters of an instant query (`query`), with defaults for all else.
+    pub fn instant(time: Timestamp) -> Self {
+        Self { mode: Mode::Instant, ..Self::range(time, time, Duration::ZERO) }
+    }
+}
+
+/// Which route was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// `query`: one instant.
+    Instant,
+    /// `query_range`.
+    Range,
+}
+
+/// Which lines count first when there are more than the limit, and the order within a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// The oldest.
+    Forward,
+    /// The newest.
+    Backward,
+}
+
+/// What one query may use. Above any of these it fails, with a sentence that names the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The most lines that a query may ask for.
+    pub entries_max: u32,
+    /// The most bytes that the lines kept by one runner, or by the coordinator, may have.
+    pub entries_bytes_max: u64,
+    /// The most series of an answer.
+    pub series_max: u32,
+    /// The most series of a range aggregation, before it is aggregated further.
+    pub inner_series_max: u32,
+    /// The most cells (series times steps) of a range aggregation: 16 bytes each at the worst.
+    pub cells_max: u64,
+}
+
+impl Default for Limits {
+    /// The first and the third are Loki's defaults; the others are guesses that keep a query under some 100 MiB.
+    fn default() -> Self {
+        Self {
+            entries_max: 5_000,
+            entries_bytes_max: 64 << 20,
+            series_max: 500,
+            inner_series_max: 20_000,
+            cells_max: 4 << 20,
+        }
+    }
+}
+
+/// Returns the step of a range query that names none: 250 points, but at least a second apart.
+pub fn dynamic_step(start: Timestamp, end: Timestamp) -> Duration {
+    let nanos = i128::from(end.as_nanos()) - i128::from(start.as_nanos());
+    let seconds = u64::try_from(nanos.max(0) / 1_000_000_000 / 250).unwrap_or(u64::MAX);
+    Duration::from_secs(seconds.max(1))
+}
+
+/// Plans a query.
+pub fn plan(expr: &Expr, params: &Params) -> Result<Plan, PlanError> {
+    let (part, root) = Part::new(expr, params)?;
+    Ok(Plan { part, root })
+}
+
+/// A query, split.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What runs beside the data.
+    pub part: Part,
+    /// What the coordinator does with the results of a metric query.
+    pub(crate) root: Option<Root>,
+}
+
+/// What runs beside the data, the same on every node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "PartWire", into = "PartWire")]
+pub struct Part {
+    text: String,
+    params: Params,
+    work: Work,
+    matchers: Vec<StreamMatcher>,
+}
+
+/// A part as it travels.
+#[derive(Serialize, Deserialize)]
+struct PartWire {
+    text: String,
+    params: Params,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// Keep the lines that count first.
+    Log(LogExpr),
+    /// Aggregate the lines of each leaf over the steps.
+    Metric { leaves: Vec<Leaf>, grid: Grid },
+}
+
+impl Part {
+    fn new(expr: &Expr, params: &Params) -> Result<(Self, Option<Root>), PlanError> {
+        if params.end < params.start {
+            return Err(PlanError::EndBeforeStart);
+        }
+        let (work, root) = match expr {
+            Expr::Log(log) => {
+                let (limit, max) = (params.limit, params.limits.entries_max);
+                match params.mode {
+                    Mode::Instant => return Err(PlanError::LogQueryInstant),
+                    Mode::Range if limit > max => return Err(PlanError::EntriesMax { limit, max }),
+                    Mode::Range => (Work::Log(log.clone()), None),
+                }
+            }
+            Expr::Metric(metric) => {
+                let grid = Grid::new(params)?;
+                let (root, leaves) = lower::lower(metric)?;
+                (Work::Metric { leaves, grid }, Some(root))
+            }
+        };
+        let selectors = match &work {
+            Work::Log(log) => vec![&log.selector],
+            Work::Metric { leaves, .. } => leaves.iter().map(|leaf| &leaf.aggregation.log.selector).collect(),
+        };
+        let matchers = selectors.into_iter().map(StreamMatcher::new).collect::<Result<_, _>>()?;
+        Ok((Self { text: expr.to_string(), params: params.clone(), work, matchers }, root))
+    }
+
+    /// Returns the record time that the part looks at. Empty if it needs no records at all.
+    pub fn range(&self) -> TimeRange {
+        match &self.work {
+            Work::Log(_) => TimeRange { start: self.params.start, end: self.params.end },
+            Work::Metric { leaves, grid } => {
+                let ranges =
+                    leaves.iter().map(|leaf| grid.record_range(leaf.aggregation.range, leaf.aggregation.offset));
+                let joined = ranges.reduce(|a, b| TimeRange { start: a.start.min(b.start), end: a.end.max(b.end) });
+                joined.unwrap_or(TimeRange { start: self.params.start, end: self.params.start })
+            }
+        }
+    }
+
+    /// Tells whether a stream with these labels is looked at.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().any(|matcher| matcher.matches(labels))
+    }
+
+    /// Tells whether rows are best given newest first, so that [`Runner::bound`] soon rules out the rest.
+    pub fn newest_first(&self) -> bool {
+        match self.work {
+            Work::Log(_) => self.params.direction == Direction::Backward,
+            Work::Metric { .. } => false,
+        }
+    }
+
+    /// Tells whether the text of lines is looked at. Where it is not, `Rows::lines` may be left empty; the ends of the
+    /// lines, the timestamps and the metadata are needed all the same.
+    pub fn needs_lines(&self) -> bool {
+        match &self.work {
+            Work::Log(_) => true,
+            Work::Metric { leaves, .. } => leaves.iter().any(|leaf| !leaf.aggregation.log.stages.is_empty()),
+        }
+    }
+
+    /// Returns what runs the part over rows.
+    pub fn runner(&self) -> Result<Runner, PlanError> {
+        Runner::new(&self.work, &self.matchers, &self.params)
+    }
+
+    /// Returns the parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
+    }
+}
+
+impl From<Part> for PartWire {
+    fn from(part: Part) -> Self {
+        Self { text: part.text, params: part.params }
+    }
+}
+
+impl TryFrom<PartWire> for Part {
+    type Error = PlanError;
+
+    fn try_from(wire: PartWire) -> Result<Self, PlanError> {
+        Ok(Part::new(&parse(&wire.text)?, &wire.params)?.0)
+    }
+}
+
+/// The limit of a request that names none.
+const LIMIT: u32 = 100;

@@ -1,0 +1,213 @@
+//! Regular expressions as Go writes them, compiled within a bound.
+//!
+//! Go's `\d`, `\w`, `\s` and `\b` are ASCII, and its character classes know no nesting and no set operations; the crate's
+//! differ. The pattern is rewritten, so that a query means here what it means there.
+
+use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesRegexBuilder};
+use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
+
+use crate::error::PlanError;
+
+/// The most bytes that one compiled expression may take; a larger one is refused.
+const REGEX_BYTES_MAX: usize = 4 << 20;
+/// The most groups that may be open at once in a pattern; a deeper one is refused.
+const REGEX_NESTING_MAX: u32 = 100;
+
+/// Compiles a pattern that must match a whole value, as the matchers of labels do. The dot stops at newlines.
+pub(crate) fn anchored(pattern: &str) -> Result<Regex, PlanError> {
+    RegexBuilder::new(&format!("\\A(?:{})\\z", from_go(pattern)))
+        .size_limit(REGEX_BYTES_MAX)
+        .nest_limit(REGEX_NESTING_MAX)
+        .build()
+        .map_err(|error| refused(pattern, &error))
+}
+
+/// A pattern that may match anywhere in a line. The dot matches newlines too.
+#[derive(Clone, Debug)]
+pub(crate) struct LineRegex {
+    /// The compiled pattern.
+    pub(crate) regex: BytesRegex,
+    /// A text without which no line matches; empty if there is none.
+    pub(crate) literal: Vec<u8>,
+}
+
+/// Compiles a pattern for line filters.
+pub(crate) fn unanchored(pattern: &str) -> Result<LineRegex, PlanError> {
+    let translated = from_go(pattern);
+    let regex = BytesRegexBuilder::new(&translated)
+        .dot_matches_new_line(true)
+        .size_limit(REGEX_BYTES_MAX)
+        .nest_limit(REGEX_NESTING_MAX)
+        .build()
+        .map_err(|error| refused(pattern, &error))?;
+    let mut parser = regex_syntax::ParserBuilder::new().utf8(false).nest_limit(REGEX_NESTING_MAX).build();
+    let literal = parser.parse(&translated).map_or_else(|_| Vec::new(), |hir| longest_literal(&hir).to_vec());
+    Ok(LineRegex { regex, literal })
+}
+
+fn refused(pattern: &str, error: &regex::Error) -> PlanError {
+    // The crate's syntax errors are drawings over several lines; their last line says what is the matter.
+    let reason = error.to_string();
+    let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    PlanError::Regex { pattern: pattern.to_owned(), reason }
+}
+
+/// Returns the longest text that every match contains, as far as it is plain to see.
+fn longest_literal(hir: &Hir) -> &[u8] {
+    match hir.kind() {
+        HirKind::Literal(literal) => &literal.0,
+        HirKind::Capture(capture) => longest_literal(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => longest_literal(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().map(longest_literal).max_by_key(|literal| literal.len()).unwrap_or(&[]),
+        HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => &[],
+    }
+}
+
+/// Rewrites a pattern of Go's dialect into the crate's.
+fn from_go(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut chars = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('Q') if !in_class => quote(&mut chars, &mut out),
+                Some(escaped) => push_escape(escaped, in_class, &mut out),
+                None => out.push('\\'),
+            },
+            '[' if !in_class => {
+                in_class = true;
+                out.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+                // A bracket that comes first stands for itself.
+                if chars.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                }
+            }
+            '[' if chars.peek() == Some(&':') => {
+                out.push('[');
+                for c in chars.by_ref() {
+                    out.push(c);
+                    if c == ']' {
+                        break;
+                    }
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(']');
+            }
+            '[' | '&' | '~' if in_class => out.extend(['\\', c]),
+            '-' if in_class && chars.peek() == Some(&'-') => out.push_str("\\-"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn push_escape(escaped: char, in_class: bool, out: &mut String) {
+    match (escaped, in_class) {
+        ('d', _) => out.push_str("[0-9]"),
+        ('D', _) => out.push_str("[^0-9]"),
+        ('w', _) => out.push_str("[0-9A-Za-z_]"),
+        ('W', _) => out.push_str("[^0-9A-Za-z_]"),
+        ('s', _) => out.push_str("[\\t\\n\\f\\r ]"),
+        ('S', _) => out.push_str("[^\\t\\n\\f\\r ]"),
+        ('b', false) => out.push_str("(?-u:\\b)"),
+        ('B', false) => out.push_str("(?-u:\\B)"),
+        (other, _) => out.extend(['\\', other]),
+    }
+}
+
+/// Copies the text up to `\E` so that it stands for itself.
+fn quote(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
+    while let Some(c) = chars.next() {
+        if c == '\\' && chars.next_if_eq(&'E').is_some() {
+            return;
+        }
+        out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert, proptest};
+
+    use super::*;
+
+    #[test]
+    fn line_patterns_mean_what_they_mean_in_go() {
+        let cases = [
+            (r"^\d+$", "123", true),
+            (r"^\d+$", "١٢٣", false),
+            (r"^\w+$", "é", false),
+            (r"\bword\b", "éword", true),
+            (r"a.b", "a\nb", true),
+            (r"[[a]b", "[b", true),
+            (r"[a&&b]c", "&c", true),
+            (r"[]x]y", "]y", true),
+            (r"[^]x]y", "zy", true),
+            (r"[[:digit:]x]+z", "1xz", true),
+            (r"[\d.]+z", "1.2z", true),
+            (r"[\w-]+=1", "a-b=1", true),
+            (r"\Qa.b*\Ec+", "a.b*cc", true),
+            (r"\Qa.b\E", "axb", false),
+            (r"(?i)ERROR", "an error", true),
+            (r"(?P<x>a)b", "ab", true),
+            (r"\.go:\d+", "main.go:17", true),
+            (r"\pL+", "é", true),
+        ];
+        for (pattern, line, matches) in cases {
+            let compiled = unanchored(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(compiled.regex.is_match(line.as_bytes()), matches, "{pattern} on {line}");
+        }
+    }
+
+    #[test]
+    fn label_patterns_are_anchored_and_their_dot_stops_at_newlines() {
+        let cases = [("a|b", "b", true), ("a|b", "ab", false), ("a.*", "a\nb", false), ("(?s)a.*", "a\nb", true)];
+        for (pattern, value, matches) in cases {
+            assert_eq!(anchored(pattern).unwrap().is_match(value), matches, "{pattern} on {value}");
+        }
+    }
+
+    #[test]
+    fn the_longest_literal_is_found() {
+        let cases = [
+            (r"error=\w+ timeout", " timeout"),
+            (r"(abc)+x", "abc"),
+            (r"a|b", ""),
+            (r"(?i)error", ""),
+            (r"(long enough)?no", "no"),
+        ];
+        for (pattern, literal) in cases {
+            assert_eq!(unanchored(pattern).unwrap().literal, literal.as_bytes(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_or_malformed_is_refused() {
+        for pattern in ["(", "a{10000000}", r"(\pL{500}){500}", &"(".repeat(5_000), "[", r"\8"] {
+            assert!(matches!(anchored(pattern), Err(PlanError::Regex { .. })), "{}", pattern.len());
+            assert!(unanchored(pattern).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_pattern_compiles_or_is_refused(pattern in ".{0,24}") {
+            let _ = anchored(&pattern);
+            let _ = unanchored(&pattern);
+        }
+
+        #[test]
+        fn no_match_is_without_the_literal(pattern in "[a-c|()*+?.]{0,10}", line in "[a-c]{0,12}") {
+            if let Ok(compiled) = unanchored(&pattern) && compiled.regex.is_match(line.as_bytes()) {
+                prop_assert!(memchr::memmem::find(line.as_bytes(), &compiled.literal).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A log query beside the data. Whether a line passes is found out with as little parsing as that takes; all its labels
+//! are taken out at the end, for the few lines that are left.
+
+use std::sync::Arc;
+
+use logmesh_protocol::record::Labels;
+use logmesh_protocol::rows::{Rows, StreamRows};
+use logmesh_protocol::time::{TimeRange, Timestamp};
+
+use super::top::{Found, Top};
+use super::{Stats, lines_bytes, rows_within};
+use crate::ast::LogExpr;
+use crate::error::{EvalError, PlanError};
+use crate::partial::{Entry, Partial};
+use crate::pipeline::{ERROR, ERROR_DETAILS, Fields, Output, Pairs, Pipeline, RowLabels, Selection};
+use crate::plan::{Direction, Params};
+use crate::selector::StreamMatcher;
+
+/// Keeps the lines that count first.
+#[derive(Debug)]
+pub(super) struct LogRunner {
+    matcher: StreamMatcher,
+    filters: Pipeline,
+    whole: Pipeline,
+    time: TimeRange,
+    direction: Direction,
+    /// The metadata of each entry is kept as the bytes it came in.
+    top: Top<Vec<u8>>,
+    metadata: Pairs,
+    fields: Fields,
+}
+
+impl LogRunner {
+    pub(super) fn new(log: &LogExpr, matcher: StreamMatcher, params: &Params) -> Result<Self, PlanError> {
+        Ok(Self {
+            matcher,
+            filters: Pipeline::new(&log.stages, &Output::Survival)?,
+            whole: Pipeline::new(&log.stages, &Output::All)?,
+            time: TimeRange { start: params.start, end: params.end },
+            direction: params.direction,
+            top: Top::new(params),
+            metadata: Pairs::default(),
+            fields: Fields::default(),
+        })
+    }
+
+    pub(super) fn add_rows(&mut self, rows: &Rows, stats: &mut Stats) -> Result<(), EvalError> {
+        for stream in &rows.streams {
+            if self.matcher.matches(&stream.labels) {
+                self.add_stream(rows, stream, stats)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the time from which on (away from the end that counts first) no row can matter.
+    pub(super) fn bound(&self) -> Option<Timestamp> {
+        let worst = self.top.worst_time()?.as_nanos();
+        // An entry at the worst one's own instant may still take its place.
+        let bound = match self.direction {
+            Direction::Backward => worst.checked_sub(1),
+            Direction::Forward => worst.checked_add(1),
+        };
+        bound.map(Timestamp::from_nanos)
+    }
+
+    /// Tells whether the bound leaves nothing of the range.
+    pub(super) fn is_done(&self) -> bool {
+        let (start, end) = (self.time.start, self.time.end);
+        let nothing_left = |bound: Timestamp| match self.direction {
+            Direction::Backward => bound.saturating_add(std::time::Duration::from_nanos(1)) >= end,
+            Direction::Forward => bound <= start,
+        };
+        !self.top.admits(start) && !self.top.admits(end) || self.bound().is_some_and(nothing_left)
+    }
+
+    fn add_stream(&mut self, rows: &Rows, stream: &StreamRows, stats: &mut Stats) -> Result<(), EvalError> {
+        let range = rows_within(rows, &stream.rows, self.time_left());
+        stats.rows += range.len() as u64;
+        stats.bytes += lines_bytes(rows, &range);
+        let found: Box<dyn DoubleEndedIterator<Item = usize>> = match self.filters.select(rows, range.clone()) {
+            Selection::All => Box::new(range),
+            Selection::Some(found) => Box::new(found.into_iter()),
+        };
+        match self.direction {
+            Direction::Backward => self.add_found(rows, stream, found.rev(), stats),
+            Direction::Forward => self.add_found(rows, stream, found, stats),
+        }
+    }
+
+    /// Returns the part of the range that the bound leaves.
+    fn time_left(&self) -> TimeRange {
+        let TimeRange { start, end } = self.time;
+        match (self.top.worst_time(), self.direction) {
+            (None, _) => self.time,
+            (Some(worst), Direction::Backward) => TimeRange { start: start.max(worst), end },
+            (Some(worst), Direction::Forward) => {
+                TimeRange { start, end: end.min(worst.saturating_add(std::time::Duration::from_nanos(1))) }
+            }
+        }
+    }
+
+    /// Takes rows in the order that counts; those behind the first that is not admitted are not either.
+    fn add_found(
+        &mut self,
+        rows: &Rows,
+        stream: &StreamRows,
+        found: impl Iterator<Item = usize>,
+        stats: &mut Stats,
+    ) -> Result<(), EvalError> {
+        let mut metadata_of = None;
+        for row in found {
+            let timestamp = rows.timestamps[row];
+            if !self.top.admits(timestamp) {
+                return Ok(());
+            }
+            if self.filters.has_steps() {
+                let at = rows.metadata_at.get(row).copied();
+                if metadata_of != Some(at) {
+                    self.metadata.set_metadata(&stream.labels, rows.metadata_of(row));
+                    metadata_of = Some(at);
+                }
+                self.fields.clear();
+                let mut labels =
+                    RowLabels { stream: &stream.labels, metadata: &self.metadata, fields: &mut self.fields };
+                if !self.filters.keeps(rows.line(row), &mut labels) {
+                    continue;
+                }
+            }
+            stats.rows_kept += 1;
+            let same = &rows.timestamps[stream.rows.start..row];
+            let rank = same.len() - same.partition_point(|other| *other < timestamp);
+            let found = Found {
+                rank: u32::try_from(rank).unwrap_or(u32::MAX),
+                line: String::from_utf8_lossy(rows.line(row)).into_owned(),
+                rest: rows.metadata_of(row).to_vec(),
+            };
+            self.top.add(timestamp, &stream.labels, found, Vec::len)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Partial {
+        let mut streams: Vec<Arc<Labels>> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        let mut entries = Vec::new();
+        let top = std::mem::replace(&mut self.top, Top::new(&Params::instant(Timestamp::MIN)));
+        for (timestamp, labels, found) in top.into_entries() {
+            let stream = *places.entry(labels.clone()).or_insert_with(|| {
+                streams.push(labels.clone());
+                u32::try_from(streams.len() - 1).expect("no more streams than entries")
+            });
+            let (metadata, parsed) = self.labels_of(&labels, &found);
+            entries.push(Entry { stream, timestamp, rank: found.rank, line: found.line, metadata, parsed });
+        }
+        Partial::Log { streams: streams.iter().map(|labels| (**labels).clone()).collect(), entries }
+    }
+
+    /// Runs the whole pipeline on an entry and returns its metadata and what was taken out of it.
+    fn labels_of(&mut self, labels: &Labels, found: &Found<Vec<u8>>) -> (OwnedPairs, OwnedPairs) {
+        self.metadata.set_metadata(labels, &found.rest);
+        self.fields.clear();
+        let mut row = RowLabels { stream: labels, metadata: &self.metadata, fields: &mut self.fields };
+        self.whole.keeps(found.line.as_bytes(), &mut row);
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let mut parsed: OwnedPairs = self.fields.iter().map(owned).collect();
+        if let Some((kind, details)) = self.fields.error() {
+            parsed.extend([(ERROR.to_owned(), kind.to_owned()), (ERROR_DETAILS.to_owned(), details.to_owned())]);
+        }
+        (self.metadata.iter().map(owned).collect(), parsed)
+    }
+}
+
+type OwnedPairs = Vec<(String, String)>;
