@@ -71,7 +71,7 @@ impl Push {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let started = Instant::now();
         let sources = self.sources()?;
-        let bar = progress_bar(&sources, self.json);
+        let bar = progress_bar(&sources);
         let client = Target::at(&self.to).client(ANSWER_TIMEOUT);
         let sending = Sending { push: &self, client, tally: Mutex::default(), bar };
         let outcome = sending.send_all(sources);
@@ -260,8 +260,8 @@ impl Source {
     }
 }
 
-fn progress_bar(sources: &[Source], json: bool) -> ProgressBar {
-    if json || !io::stderr().is_terminal() {
+fn progress_bar(sources: &[Source]) -> ProgressBar {
+    if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let whole: Option<u64> = sources.iter().map(|source| source.bytes).sum();

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what building and the demo need and this machine lacks, on Debian and its kin. It installs nothing that is
+# there, and says what it installs. Rust itself it leaves to you.
+set -euo pipefail
+
+missing=()
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null || missing+=("$2")
+}
+
+need c++ build-essential
+need clang clang
+need ccache ccache
+need curl curl
+need ip iproute2
+# RocksDB's bindings are made with libclang at build time. libclang-cpp is something else.
+compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
+    compgen -G '/usr/lib/*/libclang-[0-9]*.so*' >/dev/null ||
+    missing+=(libclang-dev)
+
+if ((${#missing[@]})); then
+    if ! command -v apt-get >/dev/null; then
+        echo "These are missing, and this machine has no apt-get to install them with: ${missing[*]}." >&2
+        echo "Install them in this system's own way (the names are Debian's), then run make again." >&2
+        exit 1
+    fi
+    install=(apt-get)
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null; then
+            echo "These are missing: ${missing[*]}. Run as root: apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+        install=(sudo apt-get)
+    fi
+    echo "Installing what is missing: ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    "${install[@]}" update -qq </dev/null
+    "${install[@]}" install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "Rust is missing: https://rustup.rs says how to install it. Then run make again." >&2
+    exit 1
+fi
