@@ -168,7 +168,7 @@ fn an_unreachable_seed_hinders_nothing_and_is_said() {
     Protocol::LokiJson.push_well(&node.client(), "kept", &records(1));
     assert_eq!(count(&node.client(), KEPT), 1);
     eventually(SOON, "the log names the seeds", || {
-        node.log().lines().any(|line| line.contains("WARN") && line.contains("seed")).then_some(())
+        node.log().lines().any(|line| line.contains("ERROR") && line.contains("no seed answered")).then_some(())
     });
     node.assert_no_panic();
 }

@@ -42,7 +42,8 @@ impl Mesh {
         }
         let seeds: Vec<String> = plans.iter().map(|plan| plan.mesh.to_string()).collect();
         let start = |mut plan: NodePlan| {
-            plan.seeds.clone_from(&seeds);
+            // A node that names none but itself as its seed would wait for an answer from it.
+            plan.seeds = seeds.iter().filter(|seed| **seed != plan.mesh.to_string()).cloned().collect();
             plan.secret_file = Some(secret_file.clone());
             QUICK.iter().chain(settings).fold(plan, |plan, (name, value)| plan.set(name, value)).start()
         };

@@ -119,6 +119,12 @@ impl Node {
         self.child.as_ref().map(Child::id)
     }
 
+    /// Returns the end of its id, by which sentences name it.
+    pub(crate) fn short_id(&self) -> String {
+        let id = self.id();
+        id[id.len() - 8..].to_owned()
+    }
+
     /// Tells whether the process is there.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be waited for").is_none())
