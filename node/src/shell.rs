@@ -5,6 +5,7 @@ mod announce;
 mod gather;
 mod mesh;
 mod perform;
+mod recent;
 mod start;
 mod tasks;
 

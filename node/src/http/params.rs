@@ -23,7 +23,8 @@ impl Params {
 
     /// Returns the first value of `name`; an empty one counts as absent.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        let mut named = self.0.iter().filter(|(other, value)| other == name && !value.is_empty());
+        named.next().map(|(_, value)| value.as_str())
     }
 
     /// Returns all values of `name` that are not empty.

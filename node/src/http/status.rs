@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::{MemberState, MemberStatus, SegmentStatus};
-use logmesh_store::DiskState;
+use logmesh_store::{DiskState, Stats};
 use serde_json::{Value, json};
 
 use super::{App, NodeState};
@@ -129,6 +129,19 @@ impl Counts {
             "under_copied": self.under_copied,
         })
     }
+}
+
+fn stats_json(stats: &Stats) -> Value {
+    json!({
+        "batches": stats.batches,
+        "raw_bytes": stats.raw_bytes,
+        "tail_bytes": stats.tail_bytes,
+        "sealed_raw_bytes": stats.sealed_raw_bytes,
+        "sealed_stored_bytes": stats.sealed_stored_bytes,
+        "wal_bytes": stats.wal_bytes,
+        "table_bytes": stats.table_bytes,
+        "fsyncs": stats.fsyncs,
+    })
 }
 
 fn member_state(member: &MemberStatus) -> &'static str {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use logmesh_ingest::{Accepted, BodyError, decompress, lines, loki_push, otlp};
+use logmesh_ingest::{Accepted, BodyError, Form, decompress, lines, loki_push, otlp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::body;
@@ -21,16 +21,19 @@ use crate::shell::{Push, Refusal};
 /// `POST /loki/api/v1/push`
 pub(super) async fn loki(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
     let received = receive(&app, request, Protocol::Loki).await?;
-    received.answer(StatusCode::NO_CONTENT.into_response())
+    Ok(received.answer(StatusCode::NO_CONTENT.into_response()))
 }
 
 /// `POST /otlp/v1/logs`
 pub(super) async fn otlp_logs(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
-    let json = is_json(request.headers());
+    let form = form_of(request.headers())?;
     let received = receive(&app, request, Protocol::Otlp).await?;
+    if let Some(refused) = received.too_few_copies() {
+        return Ok(refused);
+    }
     // OTLP has its own way to name what was rejected: a partial success, with status 200.
-    let body = otlp::response(&received.accepted, json);
-    let kind = if json { "application/json" } else { "application/x-protobuf" };
+    let body = otlp::response(&received.accepted, form == Form::Json);
+    let kind = if form == Form::Json { "application/json" } else { "application/x-protobuf" };
     let response = ([(CONTENT_TYPE, kind)], body).into_response();
     Ok(received.with_copies(response))
 }
@@ -38,7 +41,7 @@ pub(super) async fn otlp_logs(State(app): State<SharedApp>, request: Request) ->
 /// `POST /logmesh/v1/lines`
 pub(super) async fn plain_lines(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
     let received = receive(&app, request, Protocol::Lines).await?;
-    received.answer(StatusCode::NO_CONTENT.into_response())
+    Ok(received.answer(StatusCode::NO_CONTENT.into_response()))
 }
 
 type Request = axum::http::Request<Body>;
@@ -63,27 +66,27 @@ impl Received {
         response
     }
 
+    /// The answer where the client insists on more copies than could be had.
+    fn too_few_copies(&self) -> Option<Response> {
+        let wanted = self.strict_copies.filter(|wanted| self.copies < *wanted)?;
+        let sentence = format!(
+            "stored in {} of {wanted} copies: the records are durable and will be copied; sending them again stores them twice",
+            self.copies
+        );
+        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(5));
+        Some(self.with_copies(refused.into_response()))
+    }
+
     /// The answer where bad records make a 400, although the good ones beside them are kept.
-    fn answer(&self, good: Response) -> Result<Response, Refused> {
-        if let Some(wanted) = self.strict_copies.filter(|wanted| self.copies < *wanted) {
-            let sentence = format!(
-                "stored in {} of {wanted} copies: the records are durable and will be copied, sending them again would store them twice",
-                self.copies
-            );
-            let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(5));
-            return Ok(self.with_copies(refused.into_response()));
+    fn answer(&self, good: Response) -> Response {
+        if let Some(refused) = self.too_few_copies() {
+            return refused;
         }
         let rejected = &self.accepted.rejected;
-        if rejected.count == 0 {
-            return Ok(self.with_copies(good));
+        if rejected.is_empty() {
+            return self.with_copies(good);
         }
-        let sentence = format!(
-            "{} of {} records rejected, the others are stored: {}",
-            rejected.count,
-            rejected.count + self.accepted.record_count,
-            rejected.first.join("; ")
-        );
-        Ok(self.with_copies(Refused::bad_request(sentence).into_response()))
+        self.with_copies(Refused::bad_request(rejected.to_string()).into_response())
     }
 }
 
@@ -115,26 +118,34 @@ async fn decode(
     protocol: Protocol,
 ) -> Result<Accepted, Refused> {
     let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").to_owned());
-    let json = is_json(headers);
+    let form = if protocol == Protocol::Lines { Form::Json } else { form_of(headers)? };
     let labels = Params::read(uri, &Bytes::new()).others(&["copies", "strict"]);
-    let limits = app.config.limits.clone();
-    let budget = app.budget.clone();
     let compressed = body.len();
-    let decompressed = tokio::task::spawn_blocking({
-        let limits = limits.clone();
-        move || decompress(encoding.as_deref(), body, &limits)
-    });
-    let body = decompressed.await.map_err(|_| broken())??;
-    let _grown = budget.take(body.len().saturating_sub(compressed)).await?;
-    let now = Clock::timestamp();
-    let decode = move || match (protocol, json) {
-        (Protocol::Loki, true) => loki_push::decode_json(&body, &limits, now),
-        (Protocol::Loki, false) => loki_push::decode_protobuf(&body, &limits, now),
-        (Protocol::Otlp, true) => otlp::decode_json(&body, &limits, now),
-        (Protocol::Otlp, false) => otlp::decode_protobuf(&body, &limits, now),
-        (Protocol::Lines, _) => lines::decode(&body, &labels, &limits, now),
-    };
-    Ok(tokio::task::spawn_blocking(decode).await.map_err(|_| broken())??)
+    let limits = app.config.limits.clone();
+    let body = beside(move || decompress(encoding.as_deref(), body, &limits)).await?;
+    let _grown = app.budget.take(body.len().saturating_sub(compressed)).await?;
+    let (limits, now) = (app.config.limits.clone(), Clock::timestamp());
+    beside(move || match (protocol, form) {
+        (Protocol::Loki, Form::Json) => loki_push::decode_json(&body, &limits, now),
+        (Protocol::Loki, Form::Protobuf) => loki_push::decode_protobuf(&body, &limits, now),
+        (Protocol::Otlp, Form::Json) => otlp::decode_json(&body, &limits, now),
+        (Protocol::Otlp, Form::Protobuf) => otlp::decode_protobuf(&body, &limits, now),
+        (Protocol::Lines, Form::Json | Form::Protobuf) => lines::decode(&body, &labels, &limits, now),
+    })
+    .await
+}
+
+/// Runs `work` on a thread that may be held.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BodyError> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let broken = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "decoding failed; the log of the node says why");
+    Ok(done.map_err(broken)??)
+}
+
+fn form_of(headers: &HeaderMap) -> Result<Form, Refused> {
+    Ok(Form::of(headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?")))?)
 }
 
 async fn store(
@@ -183,15 +194,6 @@ impl From<BodyError> for Refused {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         Self::new(status, error.to_string())
     }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-fn broken() -> Refused {
-    Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "decoding failed; the log of the node says why")
 }
 
 /// The header that tells in how many nodes a push is durable.

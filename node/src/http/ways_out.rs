@@ -1,6 +1,6 @@
 //! The ways out: Loki's read routes, each answered for the whole mesh.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use logmesh_logql::{self as logql, Direction, Encoding, Merge, Plan, QueryParams};
 use logmesh_protocol::plan::Completeness;
 use logmesh_protocol::record::Labels;
-use logmesh_protocol::time::{TimeRange, Timestamp};
-use serde_json::{Value, json};
+use logmesh_protocol::time::TimeRange;
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::params::Params;
@@ -34,16 +34,14 @@ pub(super) async fn query_range(State(app): State<SharedApp>, request: Request) 
         Some(step) => step,
         None => logql::dynamic_step(&range),
     };
-    let params = QueryParams { start: range.start, end: range.end, step: Some(step), ..asked.query_params(&app)? };
-    run_query(&app, &asked, &params).await
+    run_query(&app, &asked, asked.limited(&app, QueryParams::range(range.start, range.end, step))?).await
 }
 
 /// `/loki/api/v1/query`
 pub(super) async fn query(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
     let asked = Asked::read(request).await?;
     let time = asked.params.timestamp("time")?.unwrap_or_else(Clock::timestamp);
-    let params = QueryParams { start: time, end: time, step: None, ..asked.query_params(&app)? };
-    run_query(&app, &asked, &params).await
+    run_query(&app, &asked, asked.limited(&app, QueryParams::instant(time))?).await
 }
 
 /// `/loki/api/v1/labels`
@@ -72,9 +70,9 @@ pub(super) async fn series(State(app): State<SharedApp>, request: Request) -> Re
         return Err(Refused::bad_request("parameter match[] is missing: name at least one selector such as {app=\"web\"}"));
     }
     let (streams, completeness) = asked.streams(&app, selectors).await?;
-    let data = streams.iter().map(|labels| labels.iter().collect::<std::collections::BTreeMap<_, _>>());
-    let data = serde_json::to_value(data.collect::<Vec<_>>()).expect("labels are text");
-    answer(&asked, data, &completeness)
+    let series = streams.iter().map(|labels| labels.iter().collect::<BTreeMap<_, _>>());
+    let data = json!(series.collect::<Vec<_>>()).to_string();
+    answer(&asked, &data, &completeness)
 }
 
 /// A read request, whole.
@@ -97,11 +95,13 @@ impl Asked {
         Ok(Self { headers: parts.headers, params, tenant, strict })
     }
 
-    fn query_params(&self, app: &App) -> Result<QueryParams, Refused> {
-        let limit = self.params.number("limit")?.unwrap_or(LIMIT);
-        let limit_max = app.config.query.entries_max;
-        if limit > limit_max {
-            return Err(Refused::bad_request(format!("parameter limit: {limit} is more than {limit_max} (query.entries_max)")));
+    /// Adds to `params` what all queries may say and what the settings allow.
+    fn limited(&self, app: &App, params: QueryParams) -> Result<QueryParams, Refused> {
+        let (entries_max, series_max) = (app.config.query.entries_max, app.config.query.series_max);
+        let limit = self.params.number("limit")?.unwrap_or(params.limit);
+        if limit > entries_max {
+            let sentence = format!("parameter limit: {limit} is more than {entries_max} (query.entries_max)");
+            return Err(Refused::bad_request(sentence));
         }
         let direction = match self.params.first("direction").map(str::to_ascii_lowercase).as_deref() {
             None | Some("backward") => Direction::Backward,
@@ -111,9 +111,7 @@ impl Asked {
                 return Err(Refused::bad_request(format!("parameter direction: {shown:?} is neither forward nor backward")));
             }
         };
-        let series_max = app.config.query.series_max;
-        let zero = Timestamp::from_nanos(0);
-        Ok(QueryParams { start: zero, end: zero, step: None, limit, direction, series_max })
+        Ok(QueryParams { limit, direction, series_max, ..params })
     }
 
     async fn streams(&self, app: &App, selectors: Vec<String>) -> Result<(BTreeSet<Labels>, Completeness), Refused> {
@@ -167,28 +165,38 @@ impl App {
     }
 }
 
-async fn run_query(app: &App, asked: &Asked, params: &QueryParams) -> Result<Response, Refused> {
+async fn run_query(app: &App, asked: &Asked, params: QueryParams) -> Result<Response, Refused> {
     let text = asked.params.required("query")?;
-    let bad = |sentence: String| Refused::bad_request(sentence);
-    let expr = logql::parse(text).map_err(|error| bad(error.to_string()))?;
-    let plan: Plan = logql::plan(&expr, params).map_err(|error| bad(error.to_string()))?;
-    let mut merge = Merge::new(&plan);
+    let expr = logql::parse(text).map_err(bad)?;
+    let plan: Plan = logql::plan(&expr, &params).map_err(bad)?;
     let gathered = match plan.part() {
         Some(part) => app.gather(&asked.tenant, Work::Part(part.clone())).await?,
-        None => Gathered::nothing(),
+        None => Gathered::default(),
     };
-    for outcome in gathered.outcomes {
-        if let Outcome::Partial(partial) = outcome {
-            merge.add(partial).map_err(|error| bad(error.to_string()))?;
+    let (stats, completeness) = ((gathered.bytes, gathered.rows), gathered.completeness);
+    let categorize_labels = asked.categorize_labels();
+    // Merging and writing may take longer than an async thread may be held.
+    let merged = tokio::task::spawn_blocking(move || {
+        let mut merge = Merge::new(&plan);
+        for outcome in gathered.outcomes {
+            if let Outcome::Partial(partial) = outcome {
+                merge.add(partial)?;
+            }
         }
-    }
-    let result = merge.finish().map_err(|error| bad(error.to_string()))?;
-    let mut data = result.to_json(Encoding { categorize_labels: asked.categorize_labels() });
-    data["stats"] = json!({ "summary": {
-        "totalBytesProcessed": gathered.bytes,
-        "totalLinesProcessed": gathered.rows,
-    }});
-    answer(asked, data, &gathered.completeness)
+        let mut data = String::from("{");
+        merge.finish()?.write_fields(&mut data, Encoding { categorize_labels });
+        let (bytes, rows) = stats;
+        let stats = json!({ "summary": { "totalBytesProcessed": bytes, "totalLinesProcessed": rows } });
+        data.push_str(&format!(",\"stats\":{stats}}}"));
+        Ok::<_, logql::EvalError>(data)
+    });
+    let broken = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "merging failed; the log of the node says why");
+    let data = merged.await.map_err(broken)?.map_err(bad)?;
+    answer(asked, &data, &completeness)
+}
+
+fn bad(error: impl std::fmt::Display) -> Refused {
+    Refused::bad_request(error.to_string())
 }
 
 async fn list(
@@ -199,21 +207,20 @@ async fn list(
 ) -> Result<Response, Refused> {
     let (streams, completeness) = asked.streams(app, selector.map(str::to_owned).into_iter().collect()).await?;
     let items: BTreeSet<String> = streams.iter().flat_map(items).collect();
-    answer(asked, json!(items), &completeness)
+    answer(asked, &json!(items).to_string(), &completeness)
 }
 
-/// Says how complete the data is: in a header, in the body, and with `strict` by the status.
-fn answer(asked: &Asked, data: Value, completeness: &Completeness) -> Result<Response, Refused> {
+/// Answers with `data`, which is JSON, and says how complete it is: in a header, in the body, and with `strict` by the
+/// status.
+fn answer(asked: &Asked, data: &str, completeness: &Completeness) -> Result<Response, Refused> {
     let warnings = completeness.warnings();
-    let mut body = json!({ "status": "success", "data": data });
-    if !warnings.is_empty() {
-        body["warnings"] = json!(warnings);
-    }
+    let told = if warnings.is_empty() { String::new() } else { format!(",\"warnings\":{}", json!(warnings)) };
+    let body = format!("{{\"status\":\"success\",\"data\":{data}{told}}}");
     let mut response = if asked.strict && !completeness.complete {
         let sentence = format!("the answer would not be complete: {}", warnings.join("; "));
         Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(5)).into_response()
     } else {
-        ([(CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+        ([(CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
     };
     let complete = HeaderValue::from_static(if completeness.complete { "true" } else { "false" });
     response.headers_mut().insert(COMPLETE, complete);
@@ -224,7 +231,5 @@ fn answer(asked: &Asked, data: Value, completeness: &Completeness) -> Result<Res
 const COMPLETE: &str = "logmesh-complete";
 const HOUR: Duration = Duration::from_secs(3600);
 const SIX_HOURS: Duration = Duration::from_secs(6 * 3600);
-/// How many entries a query returns that does not say.
-const LIMIT: u32 = 100;
 /// A form is a query and a few times; nothing sensible is longer.
 const FORM_BYTES_MAX: usize = 1 << 20;

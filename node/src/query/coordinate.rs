@@ -12,7 +12,7 @@ use futures::future::join_all;
 use logmesh_net::Net;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberTable;
-use logmesh_protocol::plan::{self, Assignment, Completeness, Heads, Known, Standing, SurveyAnswer};
+use logmesh_protocol::plan::{self, Assignment, Completeness, Heads, Known, MissingFrom, Reason, Standing, SurveyAnswer};
 use logmesh_protocol::time::{Now, TimeRange, Timestamp};
 use thiserror::Error;
 use tokio::time::timeout;
@@ -28,6 +28,8 @@ pub(crate) struct Coordinator {
     pub(crate) mesh: Mesh,
     pub(crate) net: Arc<Net>,
     pub(crate) local: Local,
+    /// How many copies each segment should have.
+    pub(crate) copies: u8,
     /// How long a node may take to answer a survey, which is small, before it counts as silent.
     pub(crate) survey_timeout: Duration,
     /// How long a node may take to scan before it counts as silent.
@@ -66,14 +68,6 @@ struct Others {
     last_heard: BTreeMap<NodeId, (Option<Timestamp>, Heads)>,
 }
 
-impl Gathered {
-    /// The answer to a query that needs no data.
-    pub(crate) fn nothing() -> Self {
-        let completeness = Completeness { complete: true, ..Completeness::default() };
-        Self { completeness, ..Self::default() }
-    }
-}
-
 impl Coordinator {
     /// Does `work` for `tenant` wherever its data is.
     pub(crate) async fn run(&self, tenant: &str, work: Work) -> Result<Gathered, QueryError> {
@@ -83,23 +77,23 @@ impl Coordinator {
             let assignment = self.plan(range, &silent).await?;
             let scanned = self.scatter(tenant, &work, &assignment).await;
             let mut gathered = Gathered { completeness: assignment.completeness, ..Gathered::default() };
-            let mut again = false;
+            let mut failed: Vec<(NodeId, Reason, u64)> = Vec::new();
             for (node, scanned) in scanned {
                 match scanned {
-                    Ok(scanned) => again |= gathered.add(scanned),
+                    Ok(scanned) => failed.extend(gathered.add(scanned).map(|batches| (node, Reason::Unreadable, batches))),
                     Err(Failure::Work(sentence)) => return Err(QueryError::Failed(sentence)),
                     Err(Failure::Silent(reason)) => {
                         debug!(%node, reason, "node did not answer a scan");
                         silent.insert(node);
-                        again = true;
+                        failed.push((node, Reason::Silent, 0));
                     }
                 }
             }
-            if !again {
+            if failed.is_empty() {
                 return Ok(gathered);
             }
             if attempt == ATTEMPTS_MAX {
-                gathered.completeness.complete = false;
+                gathered.note_failures(&failed);
                 return Ok(gathered);
             }
         }
@@ -130,7 +124,7 @@ impl Coordinator {
             let away = Standing::Away { since: *since, heads: heads.clone() };
             standings.entry(*node).or_insert(away);
         }
-        Ok(plan::assign(&Known { table: &others.table, standings: &standings, range }))
+        Ok(plan::assign(&Known { table: &others.table, standings: &standings, copies: self.copies, range }))
     }
 
     async fn others(&self) -> Result<Others, QueryError> {
@@ -172,7 +166,7 @@ impl Coordinator {
     ) -> Vec<(NodeId, Result<Scanned, Failure>)> {
         let nodes: BTreeSet<NodeId> = assignment.own.keys().chain(assignment.scans.keys()).copied().collect();
         let scans = nodes.into_iter().map(|node| {
-            let own = assignment.own.get(&node).map(|except| except.clone().into_iter().collect());
+            let own = assignment.own.get(&node).cloned();
             let assigned = assignment.scans.get(&node).cloned().unwrap_or_default();
             let scan = Scan { tenant: tenant.to_owned(), work: work.clone(), own, assigned };
             async move { (node, self.scan(node, scan).await) }
@@ -221,12 +215,20 @@ impl Others {
 }
 
 impl Gathered {
-    /// Takes what a node scanned. Tells whether it found damage, so that others must be asked.
-    fn add(&mut self, scanned: Scanned) -> bool {
+    /// Takes what a node scanned. Returns how many batches it could not read, if any: others must be asked.
+    fn add(&mut self, scanned: Scanned) -> Option<u64> {
         self.bytes += scanned.bytes;
         self.rows += scanned.rows;
         self.outcomes.push(scanned.outcome);
-        !scanned.damaged.is_empty()
+        let damaged = scanned.damaged.iter().map(|(_, seqs)| seqs.len()).sum();
+        Some(damaged).filter(|damaged| *damaged > 0)
+    }
+
+    fn note_failures(&mut self, failed: &[(NodeId, Reason, u64)]) {
+        for (node, reason, batches) in failed {
+            let (node, reason, at_least_batches) = (*node, *reason, *batches);
+            self.completeness.note(MissingFrom { node, reason, included_until: None, at_least_batches });
+        }
     }
 }
 

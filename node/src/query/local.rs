@@ -1,11 +1,12 @@
 //! The side beside the data: answers surveys and runs scans over the own store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use logmesh_logql::{Runner, Selector, parse_selector};
+use logmesh_logql::{Runner, StreamMatcher, parse_selector};
+use logmesh_protocol::plan::OwnScan;
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::replica::Input;
 use logmesh_protocol::segment::SegmentId;
@@ -83,16 +84,16 @@ impl Local {
 
     /// Returns what this node wrote and is to scan, as it is held now.
     async fn own_segments(&self, scan: &Scan) -> Option<Vec<(SegmentId, SeqSet)>> {
-        let Some(except) = &scan.own else { return Some(Vec::new()) };
+        let Some(OwnScan { since, except }) = &scan.own else { return Some(Vec::new()) };
         let range = scan.work.range();
-        let mut own: BTreeMap<SegmentId, SeqSet> =
-            self.mesh.ask(move |replica, _| replica.own_segments(&range)).await?.into_iter().collect();
-        for (segment, seqs) in except {
-            if let Some(held) = own.get_mut(segment) {
+        let mut own = self.mesh.ask(move |replica, _| replica.own_segments(&range)).await?;
+        own.retain(|(segment, _)| segment.journal.boot >= *since);
+        for (segment, held) in &mut own {
+            if let Some(seqs) = except.get(segment) {
                 *held = held.difference(seqs);
             }
         }
-        Some(own.into_iter().collect())
+        Some(own)
     }
 
     async fn tell_damaged(&self, damaged: &[(SegmentId, SeqSet)]) {
@@ -107,13 +108,14 @@ type Ran = (Outcome, Vec<(SegmentId, SeqSet)>, u64, u64);
 
 fn run(store: &Store, scan: Scan, own: Vec<(SegmentId, SeqSet)>, cancelled: &AtomicBool) -> Result<Ran, String> {
     let segments: Vec<(SegmentId, SeqSet)> = own.into_iter().chain(scan.assigned).collect();
+    let ids: Vec<SegmentId> = segments.iter().map(|(segment, _)| *segment).collect();
     match scan.work {
         Work::Part(part) => {
             let mut runner = part.runner().map_err(|error| error.to_string())?;
             let request = ScanRequest {
-                tenant: scan.tenant,
+                tenant: &scan.tenant,
                 range: part.range(),
-                segments,
+                segments: &ids,
                 matches: &|labels| part.matches(labels),
                 newest_first: part.newest_first(),
             };
@@ -122,7 +124,7 @@ fn run(store: &Store, scan: Scan, own: Vec<(SegmentId, SeqSet)>, cancelled: &Ato
             Ok((Outcome::Partial(partial), damaged, bytes, rows))
         }
         Work::Streams { range, selectors } => {
-            let (streams, damaged) = streams(store, &scan.tenant, &range, &segments, &selectors)?;
+            let (streams, damaged) = streams(store, &scan.tenant, &range, &ids, &selectors)?;
             Ok((Outcome::Streams(streams), damaged, 0, 0))
         }
     }
@@ -135,15 +137,21 @@ fn run_part(
     cancelled: &AtomicBool,
 ) -> Result<(Vec<(SegmentId, SeqSet)>, u64, u64), String> {
     let mut failed = None;
-    let scanned = store.scan(request, &mut |rows| {
+    let newest_first = request.newest_first;
+    let scanned = store.scan(request, &mut |scanned| {
         if cancelled.load(Ordering::Relaxed) {
             failed = Some("the query was cancelled".to_owned());
             return ControlFlow::Break(());
         }
-        runner.add_rows(&rows).unwrap_or_else(|error| {
+        let flow = runner.add_rows(&scanned.rows).unwrap_or_else(|error| {
             failed = Some(error.to_string());
             ControlFlow::Break(())
-        })
+        });
+        let enough = runner.bound().is_some_and(|bound| match newest_first {
+            true => scanned.rest <= bound,
+            false => scanned.rest >= bound,
+        });
+        if enough { ControlFlow::Break(()) } else { flow }
     });
     let scanned = scanned.map_err(|error| format!("the store could not be read: {error}"))?;
     match failed {
@@ -156,13 +164,13 @@ fn streams(
     store: &Store,
     tenant: &str,
     range: &TimeRange,
-    segments: &[(SegmentId, SeqSet)],
+    segments: &[SegmentId],
     selectors: &[String],
 ) -> Result<(Vec<Labels>, Vec<(SegmentId, SeqSet)>), String> {
-    let parsed: Result<Vec<Selector>, _> = selectors.iter().map(|text| parse_selector(text)).collect();
+    let parsed: Result<Vec<StreamMatcher>, _> = selectors.iter().map(|text| parse_selector(text)).collect();
     let selectors = parsed.map_err(|error| error.to_string())?;
     let mut found = BTreeSet::new();
-    let damaged = store.streams(tenant, range, segments, &mut |labels| {
+    let damaged = store.streams(tenant, *range, segments, &mut |labels| {
         let matches = selectors.is_empty() || selectors.iter().any(|selector| selector.matches(labels));
         if matches && found.len() < STREAMS_MAX && !found.contains(labels) {
             found.insert(labels.clone());

@@ -5,7 +5,7 @@ use logmesh_logql::{Part, Partial};
 use logmesh_protocol::codec::{self, DecodeError};
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberRow;
-use logmesh_protocol::plan::SurveyAnswer;
+use logmesh_protocol::plan::{OwnScan, SurveyAnswer};
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::segment::SegmentId;
 use logmesh_protocol::seq_set::SeqSet;
@@ -34,8 +34,8 @@ pub(crate) struct Scan {
     pub(crate) tenant: String,
     /// What to make of the rows.
     pub(crate) work: Work,
-    /// Whether to scan all that the node itself wrote, and what of it to leave out, because others scan it.
-    pub(crate) own: Option<Vec<(SegmentId, SeqSet)>>,
+    /// What to scan of what the node itself wrote.
+    pub(crate) own: Option<OwnScan>,
     /// What to scan of others' segments.
     pub(crate) assigned: Vec<(SegmentId, SeqSet)>,
 }

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use logmesh_gossip::Gossip;
 use logmesh_net::{Frame, Net};
+use logmesh_protocol::batch::BatchFrame;
 use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::{Input, Output, StoredBatch, Ticket};
 use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_protocol::seq_set::SeqSet;
-use logmesh_store::{Append, Commit, CommitError, Store, Stored};
+use logmesh_store::{Append, Commit, CommitError, Committed, Done, Store, Stored};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::announce::Announcer;
 use super::gather::Payload;
 use super::mesh::Mesh;
+use super::recent::Recent;
 
 /// The hands of the mesh task.
 pub(crate) struct Performer {
@@ -25,6 +27,7 @@ pub(crate) struct Performer {
     announcer: Announcer,
     mesh: Mesh,
     payloads: BTreeMap<Ticket, Payload>,
+    recent: Arc<Recent>,
     group: Vec<Append>,
     /// Reads that run beside the task; further ones wait in line.
     reads: Arc<Semaphore>,
@@ -36,7 +39,7 @@ impl Performer {
     /// Returns hands for these.
     pub(crate) fn new(store: Store, net: Arc<Net>, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
         let (reads, seals) = (Arc::new(Semaphore::new(READS_MAX)), Arc::new(Semaphore::new(SEALS_MAX)));
-        Self { store, net, announcer: Announcer::new(gossip), mesh, payloads: BTreeMap::new(), group: Vec::new(), reads, seals }
+        Self { store, net, announcer: Announcer::new(gossip), mesh, payloads: BTreeMap::new(), recent: Arc::default(), group: Vec::new(), reads, seals }
     }
 
     /// Keeps the records of `ticket` until the machine has given them a place.
@@ -56,9 +59,11 @@ impl Performer {
             return false;
         }
         let places: Vec<_> = group.iter().map(|append| (append.segment, append.seq)).collect();
-        let mesh = self.mesh.clone();
-        let done = move |outcome| mesh.group_stored_blocking(inputs_of(outcome, None, places));
-        self.store.commit(Commit::Append(group), Box::new(done));
+        let (mesh, recent) = (self.mesh.clone(), self.recent.clone());
+        let done = move |outcome| {
+            mesh.group_stored_blocking(inputs_of(outcome, None, places, &recent));
+        };
+        self.commit(Commit::Append(group), Box::new(done));
         true
     }
 
@@ -110,9 +115,12 @@ impl Performer {
     }
 
     fn send_batches(&self, to: NodeId, segment: SegmentId, seqs: SeqSet) {
-        let mesh = self.mesh.clone();
+        let (mesh, recent) = (self.mesh.clone(), self.recent.clone());
         self.beside(&self.reads, move |store, net| {
             let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+            if let Some(frames) = recent.frames(&segment, &seqs) {
+                return Some(send_frames(net, to, segment, frames));
+            }
             let read = match store.frames(&segment, &seqs, FRAMES_BYTES_MAX) {
                 Ok(read) => read,
                 Err(error) => {
@@ -123,12 +131,7 @@ impl Performer {
             if !read.damaged.is_empty() {
                 mesh.tell_blocking(Input::Verified { segment, damaged: read.damaged, whole: false });
             }
-            let sent: SeqSet = read.frames.iter().map(|frame| frame.seq).collect();
-            let bytes = read.frames.iter().map(|frame| frame.body.len() as u64).sum();
-            if read.frames.is_empty() || !send(net, to, Envelope::Batches(read.frames)) {
-                return Some(nothing);
-            }
-            Some(Input::Sent { to, segment, seqs: sent, bytes })
+            Some(send_frames(net, to, segment, read.frames))
         });
     }
 
@@ -153,19 +156,25 @@ impl Performer {
         });
     }
 
-    fn store_frames(&self, from: NodeId, frames: Vec<logmesh_protocol::batch::BatchFrame>) {
+    /// Encoding and hashing are the caller's part of a commit, and too much for the mesh task.
+    fn commit(&self, work: Commit, done: Done) {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.commit(work, done));
+    }
+
+    fn store_frames(&self, from: NodeId, frames: Vec<BatchFrame>) {
         let places: Vec<_> = frames.iter().map(|frame| (frame.segment, frame.seq)).collect();
-        let mesh = self.mesh.clone();
+        let (mesh, recent) = (self.mesh.clone(), self.recent.clone());
         let done = move |outcome| {
-            inputs_of(outcome, Some(from), places).into_iter().for_each(|input| mesh.tell_blocking(input));
+            inputs_of(outcome, Some(from), places, &recent).into_iter().for_each(|input| mesh.tell_blocking(input));
         };
-        self.store.commit(Commit::Frames(frames), Box::new(done));
+        self.commit(Commit::Frames(frames), Box::new(done));
     }
 
     fn adopt(&self, from: NodeId, extent: ExtentId, bytes: bytes::Bytes) {
         self.beside(&self.seals, move |store, _| {
-            let batches = match store.adopt(&extent, bytes) {
-                Ok(stored) => Some(stored.into_iter().map(|stored| stored_batch(stored, Some(from))).collect()),
+            let batches = match store.adopt(&extent, &bytes) {
+                Ok(stored) => Some(stored.iter().map(|stored| stored_batch(stored, Some(from))).collect()),
                 Err(error) => {
                     warn!(segment = %extent.segment, peer = %from, %error, "extent not adopted");
                     None
@@ -235,6 +244,16 @@ fn send(net: &Net, to: NodeId, envelope: Envelope) -> bool {
     net.try_send(to, Frame { head, bodies }).is_ok()
 }
 
+/// Sends frames of one segment and says what left.
+fn send_frames(net: &Net, to: NodeId, segment: SegmentId, frames: Vec<BatchFrame>) -> Input {
+    let seqs: SeqSet = frames.iter().map(|frame| frame.seq).collect();
+    let bytes = frames.iter().map(|frame| frame.body.len() as u64).sum();
+    if frames.is_empty() || !send(net, to, Envelope::Batches(frames)) {
+        return Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+    }
+    Input::Sent { to, segment, seqs, bytes }
+}
+
 fn verified(store: &Store, segment: SegmentId) -> Option<Input> {
     match store.verify(&segment) {
         Ok(damaged) => Some(Input::Verified { segment, damaged, whole: true }),
@@ -245,30 +264,41 @@ fn verified(store: &Store, segment: SegmentId) -> Option<Input> {
     }
 }
 
-fn stored_batch(stored: Stored, from: Option<NodeId>) -> StoredBatch {
+fn stored_batch(stored: &Stored, from: Option<NodeId>) -> StoredBatch {
     StoredBatch { segment: stored.segment, seq: stored.seq, entry: stored.entry, from }
 }
 
-/// Turns what the store says of a commit into inputs: what is durable, then what is not.
+/// Turns what the store says of a commit into inputs: what is durable, then what is not. The bodies of what was
+/// appended here are kept for the pushes that follow.
 fn inputs_of(
-    outcome: Result<Vec<Stored>, CommitError>,
+    outcome: Result<Committed, CommitError>,
     from: Option<NodeId>,
-    mut places: Vec<(SegmentId, u32)>,
+    places: Vec<(SegmentId, u32)>,
+    recent: &Recent,
 ) -> Vec<Input> {
-    let (stored, full) = match outcome {
-        Ok(stored) => (stored, false),
+    let committed = match outcome {
+        Ok(committed) => committed,
         Err(error) => {
             warn!(%error, batches = places.len(), "batches not stored");
-            (Vec::new(), matches!(error, CommitError::DiskFull { .. }))
+            let full = matches!(error, CommitError::DiskFull);
+            return vec![Input::StoreFailed { from, batches: places, full }];
         }
     };
-    places.retain(|(segment, seq)| !stored.iter().any(|batch| batch.segment == *segment && batch.seq == *seq));
     let mut inputs = Vec::new();
-    if !stored.is_empty() {
-        inputs.push(Input::Stored(stored.into_iter().map(|batch| stored_batch(batch, from)).collect()));
+    if !committed.stored.is_empty() {
+        if from.is_none() {
+            committed.stored.iter().for_each(|stored| recent.keep(stored));
+        }
+        let batches = committed.stored.into_iter().map(|stored| stored_batch(&stored, from));
+        inputs.push(Input::Stored(batches.collect()));
     }
-    if !places.is_empty() {
-        inputs.push(Input::StoreFailed { from, batches: places, full });
+    if !committed.refused.is_empty() {
+        let refused = committed.refused.iter();
+        let batches = refused.map(|refused| {
+            warn!(segment = %refused.segment, seq = refused.seq, because = %refused.because, "batch refused");
+            (refused.segment, refused.seq)
+        });
+        inputs.push(Input::StoreFailed { from, batches: batches.collect(), full: false });
     }
     inputs
 }

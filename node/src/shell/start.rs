@@ -9,6 +9,7 @@ use logmesh_gossip::{Gossip, Secret, Settings as GossipSettings};
 use logmesh_net::{Identity, IdentityError, Incoming, Net, Settings as NetSettings};
 use logmesh_protocol::id::Boot;
 use logmesh_protocol::replica::{Recovered, RecoveredSegment, Replica};
+use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_store::{OpenError, Settings as StoreSettings, Store};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -48,8 +49,8 @@ impl Running {
         // A fact reaches all peers of a small mesh within a few rounds.
         tokio::time::sleep(self.gossip_interval * LAST_WORD_ROUNDS).await;
         let _ = tokio::time::timeout(HTTP_END_MAX, self.http).await;
-        let store = self.store;
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        // The store closes with its last handle.
+        drop(self.store);
     }
 }
 
@@ -67,7 +68,7 @@ pub(super) async fn start(config: Config) -> Result<Running, RunError> {
         .map_err(|source| RunError::Http { address: config.own.http, source })?;
     let http_address = listener.local_addr().unwrap_or(config.own.http);
 
-    let net_settings = NetSettings { listen: config.own.mesh, ..NetSettings::default() };
+    let net_settings = NetSettings::new(config.own.mesh);
     let (net, incoming) = Net::start(identity, net_settings).await?;
     let net = Arc::new(net);
     // Port 0 stands for any free port: gossip takes the one that the net was given.
@@ -131,6 +132,7 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
         mesh: mesh.clone(),
         net: net.clone(),
         local: local.clone(),
+        copies: config.mesh.copies,
         survey_timeout: SURVEY_TIMEOUT,
         scan_timeout: config.query.timeout / 2,
     };
@@ -193,11 +195,15 @@ fn open(data: &std::path::Path, settings: StoreSettings) -> Result<Opened, RunEr
     let segments = found.segments.into_iter().map(|segment| RecoveredSegment {
         segment: segment.segment,
         held: segment.held,
-        extents: segment.extents,
+        extents: segment.extents.into_iter().map(|extent| extent_of(segment.segment, extent)).collect(),
         tail_raw_bytes: segment.tail_raw_bytes,
     });
     let recovered = Recovered { state: state.into(), segments: segments.collect() };
     Ok((store, identity, recovered, contacts))
+}
+
+fn extent_of(segment: SegmentId, seqs: std::ops::Range<u32>) -> ExtentId {
+    ExtentId { segment, from: seqs.start, to: seqs.end }
 }
 
 fn state_facts(gossip: &Gossip, config: &Config, settings: &str, http: SocketAddr) {

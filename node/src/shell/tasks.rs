@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use logmesh_gossip::{Gossip, Snapshot};
-use logmesh_net::{Frame, IncomingRequest, Net};
+use logmesh_net::{Frames, IncomingRequest, Net};
 use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::Input;
@@ -44,7 +44,7 @@ pub(super) async fn watch_gossip(
 }
 
 /// Hands peers' frames to the machine. What does not read is counted and dropped.
-pub(super) async fn take_frames(mut frames: mpsc::Receiver<(NodeId, Frame)>, mesh: Mesh, metrics: Arc<Metrics>) {
+pub(super) async fn take_frames(mut frames: Frames, mesh: Mesh, metrics: Arc<Metrics>) {
     while let Some((from, frame)) = frames.recv().await {
         let input = match Envelope::decode(&frame.head, frame.bodies) {
             Ok(Envelope::Message(message)) => Input::Message { from, message },
@@ -73,7 +73,7 @@ pub(super) async fn answer_requests(mut requests: mpsc::Receiver<IncomingRequest
     }
 }
 
-async fn answer(mut request: IncomingRequest, local: &Local) {
+async fn answer(request: IncomingRequest, local: &Local) {
     let ask = match decode_ask(&request.body) {
         Ok(ask) => ask,
         Err(malformed) => {
@@ -91,6 +91,7 @@ async fn answer(mut request: IncomingRequest, local: &Local) {
             return;
         }
     }
+    let _ = request.reply.finish().await;
 }
 
 /// Calls the node ready once it has met a peer, or has looked for one long enough, or has none to look for.
