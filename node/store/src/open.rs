@@ -1,0 +1,184 @@
+//! Opens a store: whose directory it is, which format, and how RocksDB is set up.
+
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use rocksdb::statistics::StatsLevel;
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options};
+use thiserror::Error;
+
+use crate::db::{Db, ReadError, staging};
+use crate::disk::DiskGauge;
+use crate::keys::Family;
+use crate::readers::Readers;
+use crate::recover::{Recovered, recover, sweep};
+use crate::settings::Settings;
+use crate::stats::Counters;
+
+/// Opens the store in the directory `path`, made if it is not there. The file keeps others out as long as it is open.
+pub(crate) fn open(path: &Path, settings: Settings) -> Result<(Db, File, Recovered), OpenError> {
+    let failed = |source| OpenError::Directory { path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(failed)?;
+    let lock = lock(path)?;
+    check_format(path)?;
+    let staging = staging(path);
+    if staging.exists() {
+        std::fs::remove_dir_all(&staging).map_err(failed)?;
+    }
+    std::fs::create_dir_all(&staging).map_err(failed)?;
+    let cache = Cache::new_lru_cache(settings.block_cache_bytes);
+    let options = database_options(&settings);
+    let families =
+        Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &settings, &cache)));
+    let rocks = DB::open_cf_descriptors(&options, path.join("rocksdb"), families).map_err(OpenError::Storage)?;
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let db = Db {
+        rocks,
+        options,
+        block_options: family_options(Family::Blocks, &settings, &cache),
+        path: path.to_owned(),
+        disk: DiskGauge::new(path, &settings),
+        settings,
+        readers: Readers::default(),
+        counters: Counters::default(),
+        changing: Mutex::new(()),
+        generation: AtomicU64::new(started),
+    };
+    let swept = sweep(&db).map_err(OpenError::Storage)?;
+    let recovered = recover(&db)?;
+    tracing::info!(path = %path.display(), segments = recovered.segments.len(), swept, "store opened");
+    Ok((db, lock, recovered))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = path.join(LOCK);
+    let failed = |source| OpenError::Directory { path: path.to_owned(), source };
+    let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Checks that the directory is a store of a format known here, or empty, and then makes it one.
+fn check_format(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Directory { path: path.to_owned(), source };
+    let file = path.join(FORMAT);
+    if file.exists() {
+        let text = std::fs::read_to_string(&file).map_err(failed)?;
+        let found = text.strip_prefix(FORMAT_NAME).and_then(|version| version.trim().parse::<u32>().ok());
+        return match found {
+            Some(FORMAT_VERSION) => Ok(()),
+            Some(found) => Err(OpenError::Format { path: path.to_owned(), found, known: FORMAT_VERSION }),
+            None => Err(OpenError::NotAStore { path: path.to_owned() }),
+        };
+    }
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if name != LOCK && name != FORMAT_NEW {
+            return Err(OpenError::NotAStore { path: path.to_owned() });
+        }
+    }
+    let new = path.join(FORMAT_NEW);
+    let write = || {
+        let mut out = File::create(&new)?;
+        writeln!(out, "{FORMAT_NAME}{FORMAT_VERSION}")?;
+        out.sync_all()?;
+        std::fs::rename(&new, &file)?;
+        File::open(path)?.sync_all()
+    };
+    write().map_err(failed)
+}
+
+fn database_options(settings: &Settings) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_total_wal_size(settings.wal_bytes_max);
+    options.set_max_open_files(settings.open_files_max);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(4 << 20);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.enable_statistics();
+    // Counters only: timers cost a clock reading each.
+    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+    options
+}
+
+fn family_options(family: Family, settings: &Settings, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(16 << 10);
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::None);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_max_write_buffer_number(4);
+    match family {
+        Family::Tail => options.set_write_buffer_size(settings.tail_memtable_bytes),
+        Family::Ledger => {
+            // Ids are noise, keys are not: what is left of a key after the one before it is small.
+            options.set_write_buffer_size(8 << 20);
+            table.set_bloom_filter(10.0, false);
+        }
+        Family::Extents | Family::Crumbs => options.set_write_buffer_size(8 << 20),
+        // Its write buffer takes nothing but tombstones: extents come as files.
+        Family::Blocks | Family::Settings | Family::Quarantine => options.set_write_buffer_size(1 << 20),
+    }
+    options.set_block_based_table_factory(&table);
+    options
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{path} is in use by another process; stop it, or choose another directory", path = path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds something else.
+    #[error("{path} is not empty and not a logmesh store; choose another directory", path = path.display())]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The store was written in a format that is not known here.
+    #[error("{path} has store format {found}, this logmesh reads {known}; run the version that wrote it", path = path.display())]
+    Format {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format known here.
+        known: u32,
+    },
+    /// The directory cannot be used.
+    #[error("{path} cannot be used", path = path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// RocksDB cannot open it.
+    #[error("the database cannot be opened; if it is damaged, move it away and start empty: the mesh repairs it")]
+    Storage(#[source] rocksdb::Error),
+    /// The ledger cannot be read.
+    #[error("the ledger cannot be read; move the store away and start empty: the mesh repairs it")]
+    Ledger(#[from] ReadError),
+}
+
+const LOCK: &str = "LOCK";
+const FORMAT: &str = "FORMAT";
+const FORMAT_NEW: &str = "FORMAT.new";
+const FORMAT_NAME: &str = "logmesh store ";
+const FORMAT_VERSION: u32 = 1;

@@ -1,0 +1,3 @@
+//! Tests of the whole store, beside the code.
+
+mod world;
