@@ -78,6 +78,36 @@ fn memory_does_not_grow_with_what_is_taken_in() {
 }
 
 #[test]
+fn large_pushes_at_the_same_time_wait_or_are_told_to() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[]);
+    let line = "a line that packs well, since it is always the same but for what follows ".repeat(2);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..LARGE_PUSH_RECORDS).for_each(|number| writeln!(gzip, "{line}{number}").unwrap());
+    let body = gzip.finish().unwrap();
+    let push = || {
+        let headers = [("content-encoding", "gzip")];
+        let reply = mesh.client(0).post("/logmesh/v1/lines?app=kept", &headers, &body).unwrap();
+        assert!([204, 429, 503].contains(&reply.status), "{} {}", reply.status, reply.text());
+        assert!(reply.status == 204 || reply.header("retry-after").is_some(), "{}", reply.text());
+        reply.status == 204
+    };
+    let taken = std::thread::scope(|scope| {
+        let pushers: Vec<_> = (0..8).map(|_| scope.spawn(push)).collect();
+        pushers.into_iter().map(|pusher| pusher.join().expect("a push is answered")).filter(|taken| *taken).count()
+    });
+    let high = mesh.nodes[0].memory("VmHWM");
+    println!(
+        "{taken} of 8 pushes of {} MiB taken, {} MiB of memory at most",
+        LARGE_PUSH_RECORDS * 150 >> 20,
+        high >> 20
+    );
+    assert!(taken > 0);
+    assert_eq!(count(&mesh.client(0), KEPT), taken as u64 * LARGE_PUSH_RECORDS);
+    assert!(high < MEMORY_BYTES_MAX, "{} MiB at most", high >> 20);
+}
+
+#[test]
 fn a_full_disk_refuses_pushes_serves_reads_and_recovers() {
     let _turn = one_at_a_time();
     let directory = tempfile::tempdir().unwrap();
@@ -208,3 +238,5 @@ fn lines(records: &[Record]) -> impl Iterator<Item = &str> {
 const KEPT: &str = r#"{app="kept"}"#;
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
 const PUSH_RECORDS: usize = 14_000;
+/// About 60 MiB of lines, which is under the limit of one push and well over it for eight.
+const LARGE_PUSH_RECORDS: u64 = 400_000;
