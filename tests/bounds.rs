@@ -99,7 +99,7 @@ fn large_pushes_at_the_same_time_wait_or_are_told_to() {
     let high = mesh.nodes[0].memory("VmHWM");
     println!(
         "{taken} of 8 pushes of {} MiB taken, {} MiB of memory at most",
-        LARGE_PUSH_RECORDS * 150 >> 20,
+        (LARGE_PUSH_RECORDS * 150) >> 20,
         high >> 20
     );
     assert!(taken > 0);
