@@ -41,20 +41,14 @@ impl fmt::Display for Nanoseconds {
     }
 }
 
-/// Reads a duration without a sign: `5m`, `1h30m`, `1.5h`, `300ms`, `2d`. A plain number is refused.
+/// Reads the duration of a request (`step`, `interval`, `since`): `5m`, `1h30m`, `1.5h`, `300ms`, `2d`, or a plain number
+/// of seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, TimeError> {
-    match nanoseconds(text) {
-        Some(Nanoseconds(nanos)) if nanos >= 0 => Ok(Duration::from_nanos(nanos.unsigned_abs())),
-        _ => Err(TimeError::Duration(text.to_owned())),
-    }
-}
-
-/// Reads the `step` or `interval` of a request: a duration, or a plain number of seconds.
-pub fn parse_step(text: &str) -> Result<Duration, TimeError> {
-    match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| TimeError::Duration(text.to_owned())),
-        Err(_) => parse_duration(text),
-    }
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => nanoseconds(text).map(|span| Duration::from_nanos(span.0.unsigned_abs())),
+    };
+    duration.ok_or_else(|| TimeError::Duration(text.to_owned()))
 }
 
 /// Reads a duration in any of the units that LogQL knows.
@@ -213,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn steps_read() {
-        assert_eq!(parse_step("15"), Ok(Duration::from_secs(15)));
-        assert_eq!(parse_step("0.5"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_step("1m"), Ok(Duration::from_secs(60)));
-        for bad in ["-1", "NaN", "inf", "1e300", "x", ""] {
-            assert_eq!(parse_step(bad), Err(TimeError::Duration(bad.to_owned())), "{bad}");
+    fn durations_of_requests_read() {
+        assert_eq!(parse_duration("15"), Ok(Duration::from_secs(15)));
+        assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1m"), Ok(Duration::from_secs(60)));
+        for bad in ["-1", "NaN", "inf", "1e300", "x", "", "-5m"] {
+            assert_eq!(parse_duration(bad), Err(TimeError::Duration(bad.to_owned())), "{bad}");
         }
     }
 

@@ -50,14 +50,6 @@ pub enum PlanError {
         /// The most there may be.
         max: u64,
     },
-    /// A limit above the node's.
-    #[error("the limit of {limit} entries is above the most that a query may ask for ({max})")]
-    EntriesMax {
-        /// What was asked for.
-        limit: u32,
-        /// The most there may be.
-        max: u32,
-    },
     /// A regular expression that does not compile or is too large.
     #[error("the regular expression {pattern:?} cannot be used: {reason}")]
     Regex {

@@ -24,11 +24,13 @@ pub use ast::{
     BinaryOp, BinaryOperation, CompareOp, Expr, Grouping, LabelFilter, LineFilter, LineOp, LogExpr, MatchOp, Matcher,
     MetricExpr, Quantity, RangeAggregation, RangeOp, Selector, Stage, VectorAggregation, VectorOp,
 };
-pub use duration::{Nanoseconds, parse_duration, parse_step};
+pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};
 pub use parser::{NESTING_MAX, QUERY_BYTES_MAX, TERMS_MAX, parse, parse_selector};
 pub use partial::{Entry, Partial, SeriesPart};
-pub use plan::{Direction, Limits, Mode, POINTS_MAX, Params, Part, Plan, dynamic_step, plan};
+pub use plan::{
+    CELLS_MAX, Direction, ENTRIES_BYTES_MAX, INNER_SERIES_MAX, POINTS_MAX, Part, Plan, QueryParams, dynamic_step, plan,
+};
 pub use result::{Encoding, QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
 pub use root::Merge;
 pub use runner::{Runner, Stats};

@@ -22,46 +22,42 @@ pub(crate) use lower::{Leaf, Root};
 
 /// The most points that one series of an answer may have, as in Prometheus' and Loki's API.
 pub const POINTS_MAX: u64 = 11_000;
+/// The most bytes that the lines kept by one runner, or by the coordinator, may have; with more the query fails. A guess.
+pub const ENTRIES_BYTES_MAX: u64 = 64 << 20;
+/// The most series of a range aggregation before it is aggregated further; with more the query fails. A guess.
+pub const INNER_SERIES_MAX: u32 = 20_000;
+/// The most cells (series times steps) of a range aggregation; with more the query fails. A cell takes 8 or 16 bytes, so
+/// this keeps a runner below 64 MiB. A guess.
+pub const CELLS_MAX: u64 = 4 << 20;
 
 /// What a request asks for besides its query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Params {
+pub struct QueryParams {
     /// The first instant: of lines, included; of a metric query, its first step.
     pub start: Timestamp,
     /// The last instant: of lines, excluded; of a metric query, no step lies behind it.
     pub end: Timestamp,
-    /// The time between two steps of a metric query. Not looked at in an instant query.
-    pub step: Duration,
-    /// Which route was asked.
-    pub mode: Mode,
+    /// The time between two steps; `None` in an instant query, which has one step, at the start.
+    pub step: Option<Duration>,
     /// The most lines that the answer shall have.
     pub limit: u32,
     /// Which lines count first.
     pub direction: Direction,
-    /// What the query may use.
-    pub limits: Limits,
+    /// The most series that the answer may have; with more the query fails.
+    pub series_max: u32,
 }
 
-impl Params {
+impl QueryParams {
     /// Returns the parameters of a range query (`query_range`), with defaults for all else.
     pub fn range(start: Timestamp, end: Timestamp, step: Duration) -> Self {
-        let (limit, limits) = (LIMIT, Limits::default());
-        Self { start, end, step, mode: Mode::Range, limit, direction: Direction::Backward, limits }
+        let direction = Direction::Backward;
+        Self { start, end, step: Some(step), limit: LIMIT, direction, series_max: SERIES_MAX }
     }
 
     /// Returns the parameters of an instant query (`query`), with defaults for all else.
     pub fn instant(time: Timestamp) -> Self {
-        Self { mode: Mode::Instant, ..Self::range(time, time, Duration::ZERO) }
+        Self { step: None, ..Self::range(time, time, Duration::ZERO) }
     }
-}
-
-/// Which route was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
-    /// `query`: one instant.
-    Instant,
-    /// `query_range`.
-    Range,
 }
 
 /// Which lines count first when there are more than the limit, and the order within a stream.
@@ -73,43 +69,15 @@ pub enum Direction {
     Backward,
 }
 
-/// What one query may use. Above any of these it fails, with a sentence that names the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// The most lines that a query may ask for.
-    pub entries_max: u32,
-    /// The most bytes that the lines kept by one runner, or by the coordinator, may have.
-    pub entries_bytes_max: u64,
-    /// The most series of an answer.
-    pub series_max: u32,
-    /// The most series of a range aggregation, before it is aggregated further.
-    pub inner_series_max: u32,
-    /// The most cells (series times steps) of a range aggregation: 16 bytes each at the worst.
-    pub cells_max: u64,
-}
-
-impl Default for Limits {
-    /// The first and the third are Loki's defaults; the others are guesses that keep a query under some 100 MiB.
-    fn default() -> Self {
-        Self {
-            entries_max: 5_000,
-            entries_bytes_max: 64 << 20,
-            series_max: 500,
-            inner_series_max: 20_000,
-            cells_max: 4 << 20,
-        }
-    }
-}
-
 /// Returns the step of a range query that names none: 250 points, but at least a second apart.
-pub fn dynamic_step(start: Timestamp, end: Timestamp) -> Duration {
-    let nanos = i128::from(end.as_nanos()) - i128::from(start.as_nanos());
+pub fn dynamic_step(range: &TimeRange) -> Duration {
+    let nanos = i128::from(range.end.as_nanos()) - i128::from(range.start.as_nanos());
     let seconds = u64::try_from(nanos.max(0) / 1_000_000_000 / 250).unwrap_or(u64::MAX);
     Duration::from_secs(seconds.max(1))
 }
 
 /// Plans a query.
-pub fn plan(expr: &Expr, params: &Params) -> Result<Plan, PlanError> {
+pub fn plan(expr: &Expr, params: &QueryParams) -> Result<Plan, PlanError> {
     let (part, root) = Part::new(expr, params)?;
     Ok(Plan { part, root })
 }
@@ -117,10 +85,19 @@ pub fn plan(expr: &Expr, params: &Params) -> Result<Plan, PlanError> {
 /// A query, split.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What runs beside the data.
-    pub part: Part,
+    pub(crate) part: Part,
     /// What the coordinator does with the results of a metric query.
     pub(crate) root: Option<Root>,
+}
+
+impl Plan {
+    /// Returns what runs beside the data; `None` if the query needs no records at all, such as `1 + 1`.
+    pub fn part(&self) -> Option<&Part> {
+        match &self.part.work {
+            Work::Metric { leaves, .. } if leaves.is_empty() => None,
+            Work::Log(_) | Work::Metric { .. } => Some(&self.part),
+        }
+    }
 }
 
 /// What runs beside the data, the same on every node.
@@ -128,7 +105,7 @@ pub struct Plan {
 #[serde(try_from = "PartWire", into = "PartWire")]
 pub struct Part {
     text: String,
-    params: Params,
+    params: QueryParams,
     work: Work,
     matchers: Vec<StreamMatcher>,
 }
@@ -137,7 +114,7 @@ pub struct Part {
 #[derive(Serialize, Deserialize)]
 struct PartWire {
     text: String,
-    params: Params,
+    params: QueryParams,
 }
 
 #[derive(Clone, Debug)]
@@ -149,18 +126,16 @@ pub(crate) enum Work {
 }
 
 impl Part {
-    fn new(expr: &Expr, params: &Params) -> Result<(Self, Option<Root>), PlanError> {
+    fn new(expr: &Expr, params: &QueryParams) -> Result<(Self, Option<Root>), PlanError> {
         if params.end < params.start {
             return Err(PlanError::EndBeforeStart);
         }
         let (work, root) = match expr {
             Expr::Log(log) => {
-                let (limit, max) = (params.limit, params.limits.entries_max);
-                match params.mode {
-                    Mode::Instant => return Err(PlanError::LogQueryInstant),
-                    Mode::Range if limit > max => return Err(PlanError::EntriesMax { limit, max }),
-                    Mode::Range => (Work::Log(log.clone()), None),
+                if params.step.is_none() {
+                    return Err(PlanError::LogQueryInstant);
                 }
+                (Work::Log(log.clone()), None)
             }
             Expr::Metric(metric) => {
                 let grid = Grid::new(params)?;
@@ -217,7 +192,7 @@ impl Part {
     }
 
     /// Returns the parameters.
-    pub fn params(&self) -> &Params {
+    pub fn params(&self) -> &QueryParams {
         &self.params
     }
 
@@ -240,5 +215,7 @@ impl TryFrom<PartWire> for Part {
     }
 }
 
-/// The limit of a request that names none.
+/// The limit of a request that names none, as in Loki's API.
 const LIMIT: u32 = 100;
+/// The most series of an answer where nothing else is said, as in Loki.
+const SERIES_MAX: u32 = 500;

@@ -11,7 +11,7 @@ use logmesh_protocol::record::Labels;
 use crate::ast::RangeOp;
 use crate::error::EvalError;
 use crate::partial::{Entry, Partial, SeriesPart};
-use crate::plan::{Direction, Grid, Leaf, Mode, Params, Plan, Work};
+use crate::plan::{CELLS_MAX, Direction, Grid, INNER_SERIES_MAX, Leaf, Plan, QueryParams, Work};
 use crate::result::{QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
 use crate::runner::{Found, Top};
 use vector::{Series, Value};
@@ -61,10 +61,9 @@ impl Merge {
                 if parts.len() != leaves.len() {
                     return Err(unfit("another number of aggregations"));
                 }
-                let params = self.plan.part.params();
                 for ((merged, parts), leaf) in merged.iter_mut().zip(parts).zip(leaves) {
                     for part in parts {
-                        add_series(merged, part, leaf, *grid, params)?;
+                        add_series(merged, part, leaf, *grid)?;
                     }
                 }
                 Ok(())
@@ -115,7 +114,6 @@ fn add_series(
     part: SeriesPart,
     leaf: &Leaf,
     grid: Grid,
-    params: &Params,
 ) -> Result<(), EvalError> {
     let (first, len) = (part.first as usize, part.counts.len());
     let bytes_len = if leaf.aggregation.op.counts_bytes() { len } else { 0 };
@@ -126,11 +124,11 @@ fn add_series(
     let cells = match merged.entry(part.labels) {
         MapEntry::Occupied(entry) => entry.into_mut(),
         MapEntry::Vacant(entry) => {
-            if series_count >= u64::from(params.limits.inner_series_max) {
-                return Err(EvalError::SeriesMax(params.limits.inner_series_max));
+            if series_count >= u64::from(INNER_SERIES_MAX) {
+                return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
             }
-            if (series_count + 1) * grid.len() as u64 > params.limits.cells_max {
-                return Err(EvalError::CellsMax(params.limits.cells_max));
+            if (series_count + 1) * grid.len() as u64 > CELLS_MAX {
+                return Err(EvalError::CellsMax(CELLS_MAX));
             }
             let bytes = vec![0; if bytes_len > 0 { grid.len() } else { 0 }];
             entry.insert(Cells { counts: vec![0; grid.len()], bytes })
@@ -161,31 +159,31 @@ fn points(merged: BTreeMap<Labels, Cells>, leaf: &Leaf) -> Vec<Series> {
     merged.into_iter().map(|(labels, cells)| Series { labels, points: points(cells) }).collect()
 }
 
-fn finish_metric(value: Value, grid: Grid, params: &Params) -> Result<QueryResult, EvalError> {
-    let mut series = match (value, params.mode) {
-        (Value::Scalar(number), Mode::Instant) => {
+fn finish_metric(value: Value, grid: Grid, params: &QueryParams) -> Result<QueryResult, EvalError> {
+    let mut series = match (value, params.step) {
+        (Value::Scalar(number), None) => {
             return Ok(QueryResult::Scalar { timestamp: params.start, value: number });
         }
         // A number over a range is a series without labels.
-        (Value::Scalar(number), Mode::Range) => {
+        (Value::Scalar(number), Some(_)) => {
             vec![Series { labels: Labels::default(), points: vec![Some(number); grid.len()] }]
         }
         (Value::Vector(series), _) => series,
     };
     series.retain(|one| one.points.iter().any(Option::is_some));
-    if series.len() > params.limits.series_max as usize {
-        return Err(EvalError::SeriesMax(params.limits.series_max));
+    if series.len() > params.series_max as usize {
+        return Err(EvalError::SeriesMax(params.series_max));
     }
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    match params.mode {
-        Mode::Instant => {
+    match params.step {
+        None => {
             let sample = |one: Series| {
                 let value = one.points.first().copied().flatten()?;
                 Some(Sample { labels: one.labels, timestamp: params.start, value })
             };
             Ok(QueryResult::Vector(series.into_iter().filter_map(sample).collect()))
         }
-        Mode::Range => {
+        Some(_) => {
             let points = |one: Series| {
                 let pairs = one.points.iter().enumerate();
                 let points = pairs.filter_map(|(at, value)| value.map(|value| (grid.time(at), value))).collect();

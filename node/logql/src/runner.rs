@@ -13,7 +13,7 @@ use logmesh_protocol::time::{TimeRange, Timestamp};
 
 use crate::error::{EvalError, PlanError};
 use crate::partial::Partial;
-use crate::plan::{Params, Work};
+use crate::plan::{QueryParams, Work};
 use crate::selector::StreamMatcher;
 use log::LogRunner;
 use metric::LeafRunner;
@@ -44,13 +44,12 @@ pub struct Stats {
 }
 
 impl Runner {
-    pub(crate) fn new(work: &Work, matchers: &[StreamMatcher], params: &Params) -> Result<Self, PlanError> {
+    pub(crate) fn new(work: &Work, matchers: &[StreamMatcher], params: &QueryParams) -> Result<Self, PlanError> {
         let kind = match work {
             Work::Log(log) => Kind::Log(Box::new(LogRunner::new(log, matchers[0].clone(), params)?)),
             Work::Metric { leaves, grid } => {
                 let pairs = leaves.iter().zip(matchers);
-                let runner =
-                    |(leaf, matcher): (_, &StreamMatcher)| LeafRunner::new(leaf, matcher.clone(), *grid, params);
+                let runner = |(leaf, matcher): (_, &StreamMatcher)| LeafRunner::new(leaf, matcher.clone(), *grid);
                 Kind::Metric(pairs.map(runner).collect::<Result<_, _>>()?)
             }
         };

@@ -2,7 +2,7 @@
 
 use logmesh_protocol::time::{TimeRange, Timestamp};
 
-use super::{Mode, POINTS_MAX, Params};
+use super::{POINTS_MAX, QueryParams};
 use crate::duration::Nanoseconds;
 use crate::error::PlanError;
 
@@ -16,12 +16,10 @@ pub(crate) struct Grid {
 
 impl Grid {
     /// Returns the steps from the start up to the end, which is one of them if the step divides the range.
-    pub(crate) fn new(params: &Params) -> Result<Self, PlanError> {
+    pub(crate) fn new(params: &QueryParams) -> Result<Self, PlanError> {
         let first = params.start.as_nanos();
-        if params.mode == Mode::Instant {
-            return Ok(Self { first, step: 1, count: 1 });
-        }
-        let step = i64::try_from(params.step.as_nanos()).unwrap_or(i64::MAX);
+        let Some(step) = params.step else { return Ok(Self { first, step: 1, count: 1 }) };
+        let step = i64::try_from(step.as_nanos()).unwrap_or(i64::MAX);
         if step == 0 {
             return Err(PlanError::StepZero);
         }
@@ -85,7 +83,7 @@ mod tests {
 
     fn grid(start: i64, end: i64, step: u64) -> Result<Grid, PlanError> {
         let (start, end) = (Timestamp::from_nanos(start), Timestamp::from_nanos(end));
-        Grid::new(&Params::range(start, end, Duration::from_nanos(step)))
+        Grid::new(&QueryParams::range(start, end, Duration::from_nanos(step)))
     }
 
     #[test]

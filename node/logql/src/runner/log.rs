@@ -13,7 +13,7 @@ use crate::ast::LogExpr;
 use crate::error::{EvalError, PlanError};
 use crate::partial::{Entry, Partial};
 use crate::pipeline::{ERROR, ERROR_DETAILS, Fields, Output, Pairs, Pipeline, RowLabels, Selection};
-use crate::plan::{Direction, Params};
+use crate::plan::{Direction, QueryParams};
 use crate::selector::StreamMatcher;
 
 /// Keeps the lines that count first.
@@ -31,7 +31,7 @@ pub(super) struct LogRunner {
 }
 
 impl LogRunner {
-    pub(super) fn new(log: &LogExpr, matcher: StreamMatcher, params: &Params) -> Result<Self, PlanError> {
+    pub(super) fn new(log: &LogExpr, matcher: StreamMatcher, params: &QueryParams) -> Result<Self, PlanError> {
         Ok(Self {
             matcher,
             filters: Pipeline::new(&log.stages, &Output::Survival)?,
@@ -144,7 +144,7 @@ impl LogRunner {
         let mut streams: Vec<Arc<Labels>> = Vec::new();
         let mut places = std::collections::HashMap::new();
         let mut entries = Vec::new();
-        let top = std::mem::replace(&mut self.top, Top::new(&Params::instant(Timestamp::MIN)));
+        let top = std::mem::replace(&mut self.top, Top::new(&QueryParams::instant(Timestamp::MIN)));
         for (timestamp, labels, found) in top.into_entries() {
             let stream = *places.entry(labels.clone()).or_insert_with(|| {
                 streams.push(labels.clone());

@@ -17,7 +17,7 @@ use crate::duration::Nanoseconds;
 use crate::error::{EvalError, PlanError};
 use crate::partial::SeriesPart;
 use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection};
-use crate::plan::{Grid, Leaf, Params};
+use crate::plan::{Grid, Leaf};
 use crate::selector::StreamMatcher;
 
 /// Counts for one leaf of the plan.
@@ -34,7 +34,7 @@ pub(super) struct LeafRunner {
 }
 
 impl LeafRunner {
-    pub(super) fn new(leaf: &Leaf, matcher: StreamMatcher, grid: Grid, params: &Params) -> Result<Self, PlanError> {
+    pub(super) fn new(leaf: &Leaf, matcher: StreamMatcher, grid: Grid) -> Result<Self, PlanError> {
         let aggregation = &leaf.aggregation;
         let output = match &leaf.grouping {
             Some(Grouping::By(names)) => Output::Names(names),
@@ -46,12 +46,7 @@ impl LeafRunner {
             range: aggregation.range,
             offset: aggregation.offset,
             grid,
-            series: SeriesTable::new(
-                KeyLabels::new(leaf.grouping.as_ref()),
-                aggregation.op.counts_bytes(),
-                grid,
-                params,
-            ),
+            series: SeriesTable::new(KeyLabels::new(leaf.grouping.as_ref()), aggregation.op.counts_bytes(), grid),
             metadata: Pairs::default(),
             fields: Fields::default(),
         })

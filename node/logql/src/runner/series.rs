@@ -7,7 +7,7 @@ use logmesh_protocol::record::{Labels, put_metadata};
 use crate::ast::Grouping;
 use crate::error::EvalError;
 use crate::partial::SeriesPart;
-use crate::plan::{Grid, Limits, Params};
+use crate::plan::{CELLS_MAX, Grid, INNER_SERIES_MAX};
 
 /// Which labels tell series apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,6 @@ pub(super) struct SeriesTable {
     key: KeyLabels,
     counts_bytes: bool,
     steps: usize,
-    limits: Limits,
     places: HashMap<Vec<u8>, usize>,
     series: Vec<Series>,
     scratch: Vec<u8>,
@@ -60,16 +59,8 @@ struct Series {
 }
 
 impl SeriesTable {
-    pub(super) fn new(key: KeyLabels, counts_bytes: bool, grid: Grid, params: &Params) -> Self {
-        Self {
-            key,
-            counts_bytes,
-            steps: grid.len(),
-            limits: params.limits,
-            places: HashMap::new(),
-            series: Vec::new(),
-            scratch: Vec::new(),
-        }
+    pub(super) fn new(key: KeyLabels, counts_bytes: bool, grid: Grid) -> Self {
+        Self { key, counts_bytes, steps: grid.len(), places: HashMap::new(), series: Vec::new(), scratch: Vec::new() }
     }
 
     pub(super) fn key(&self) -> &KeyLabels {
@@ -93,11 +84,11 @@ impl SeriesTable {
             return Ok(*at);
         }
         let at = self.series.len();
-        if at >= self.limits.inner_series_max as usize {
-            return Err(EvalError::SeriesMax(self.limits.inner_series_max));
+        if at >= INNER_SERIES_MAX as usize {
+            return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
         }
-        if (at as u64 + 1) * self.steps as u64 > self.limits.cells_max {
-            return Err(EvalError::CellsMax(self.limits.cells_max));
+        if (at as u64 + 1) * self.steps as u64 > CELLS_MAX {
+            return Err(EvalError::CellsMax(CELLS_MAX));
         }
         self.places.insert(self.scratch.clone(), at);
         let cells = self.steps + 1;

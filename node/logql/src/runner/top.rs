@@ -8,14 +8,13 @@ use logmesh_protocol::record::Labels;
 use logmesh_protocol::time::Timestamp;
 
 use crate::error::EvalError;
-use crate::plan::{Direction, Params};
+use crate::plan::{Direction, ENTRIES_BYTES_MAX, QueryParams};
 
 /// The best entries so far.
 #[derive(Debug)]
 pub(crate) struct Top<T> {
     limit: usize,
     direction: Direction,
-    bytes_max: u64,
     bytes: u64,
     len: usize,
     /// The entries of one stream at one instant, in the order in which they came.
@@ -35,15 +34,8 @@ pub(crate) struct Found<T> {
 
 impl<T: Ord> Top<T> {
     /// Returns an empty set for what the parameters ask for.
-    pub(crate) fn new(params: &Params) -> Self {
-        Self {
-            limit: params.limit as usize,
-            direction: params.direction,
-            bytes_max: params.limits.entries_bytes_max,
-            bytes: 0,
-            len: 0,
-            groups: BTreeMap::new(),
-        }
+    pub(crate) fn new(params: &QueryParams) -> Self {
+        Self { limit: params.limit as usize, direction: params.direction, bytes: 0, len: 0, groups: BTreeMap::new() }
     }
 
     /// Returns the time of the entry that would go first if a better one came, once there are as many as asked for.
@@ -94,7 +86,7 @@ impl<T: Ord> Top<T> {
         while self.len > self.limit {
             self.drop_worst(weight);
         }
-        if self.bytes > self.bytes_max { Err(EvalError::EntriesBytesMax(self.bytes_max)) } else { Ok(()) }
+        if self.bytes > ENTRIES_BYTES_MAX { Err(EvalError::EntriesBytesMax(ENTRIES_BYTES_MAX)) } else { Ok(()) }
     }
 
     fn drop_worst(&mut self, weight: impl Fn(&Found<T>) -> u64) {
