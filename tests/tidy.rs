@@ -174,16 +174,5 @@ const NODE_IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure machine must not touch. Clocks, randomness and hash maps are clippy's to find.
-const WORLD: &[&str] = &[
-    "std::fs",
-    "std::net",
-    "std::process",
-    "std::thread",
-    "std::env",
-    "std::io",
-    "tokio",
-    "async",
-    "Mutex",
-    "RwLock",
-    "println",
-];
+const WORLD: &[&str] =
+    &["std::fs", "std::net", "std::process", "std::thread", "std::env", "std::io", "tokio", "async", "Mutex", "RwLock"];

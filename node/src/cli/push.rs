@@ -310,40 +310,4 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const REASONS_MAX: usize = 10;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_checked_before_anything_is_sent() {
-        assert_eq!(parse_label("app=a=b"), Ok(("app".to_owned(), "a=b".to_owned())));
-        assert_eq!(parse_label("_x9="), Ok(("_x9".to_owned(), String::new())));
-        for bad in ["app", "=x", "9a=x", "a-b=x", "é=x", "copies=2", "strict=1"] {
-            assert!(parse_label(bad).is_err(), "{bad} was taken");
-        }
-    }
-
-    #[test]
-    fn a_node_says_how_many_it_rejected() {
-        for (said, expected) in [
-            ("3 of 17 records rejected, the others are stored: line 4: too long", Some(3)),
-            ("3 of 17 lambs rejected", None),
-            ("the body is no UTF-8", None),
-            ("", None),
-        ] {
-            assert_eq!(rejected_count(said), expected, "{said}");
-        }
-    }
-
-    #[test]
-    fn the_tally_keeps_the_fewest_copies_and_few_reasons() {
-        let mut tally = Tally::default();
-        tally.accept(1, 10, None);
-        tally.accept(2, 20, Some(3));
-        tally.accept(3, 30, Some(2));
-        for _ in 0..2 * REASONS_MAX {
-            tally.reject(1, "bad".to_owned());
-        }
-        assert_eq!((tally.accepted, tally.bytes, tally.copies), (6, 60, Some(2)));
-        assert_eq!((tally.rejected, tally.reasons.len()), (20, REASONS_MAX));
-    }
-}
+mod tests;
