@@ -272,11 +272,12 @@ fn progress_bar(sources: &[Source]) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))
 }
 
-/// Reads how many records a node says that it rejected: `3 of 17 records rejected, …`.
+/// Reads how many records a node says that it rejected: `3 records were rejected, all others were kept: …`.
 fn rejected_count(said: &str) -> Option<u64> {
-    let (count, rest) = said.split_once(" of ")?;
-    let (_, rest) = rest.split_once(' ')?;
-    rest.starts_with("records rejected").then(|| count.parse().ok())?
+    let (count, rest) = said.split_once(' ')?;
+    let partial = rest.starts_with("records were rejected, all others were kept")
+        || rest.starts_with("record was rejected, all others were kept");
+    partial.then(|| count.parse().ok())?
 }
 
 fn parse_label(typed: &str) -> Result<(String, String), String> {

@@ -80,7 +80,7 @@ fn sending_again_has_an_end() {
 
 #[test]
 fn bad_records_are_told_and_good_ones_kept() {
-    let answers = &["400 Bad;logmesh-copies: 2|1 of 3 records rejected, the others are stored: line 2: too old"];
+    let answers = &["400 Bad;logmesh-copies: 2|1 record was rejected, all others were kept: line 2: too old"];
     let (outcome, _) = push(&[], "a\nb\nc\n", answers);
     assert!(matches!(outcome, Ok(Exit::Failed)), "{outcome:?}");
 }
@@ -114,8 +114,9 @@ fn labels_are_checked_before_anything_is_sent() {
 #[test]
 fn a_node_says_how_many_it_rejected() {
     for (said, expected) in [
-        ("3 of 17 records rejected, the others are stored: line 4: too long", Some(3)),
-        ("3 of 17 lambs rejected", None),
+        ("3 records were rejected, all others were kept: line 4: too long", Some(3)),
+        ("1 record was rejected, all others were kept: line 4: too long", Some(1)),
+        ("3 lambs were rejected", None),
         ("the body is no UTF-8", None),
         ("", None),
     ] {
