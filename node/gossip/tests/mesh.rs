@@ -1,5 +1,7 @@
 //! Nodes gossiping over real sockets on the loopback interface. They wait for conditions, never for time.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

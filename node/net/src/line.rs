@@ -36,7 +36,7 @@ pub(crate) struct Line {
 pub(crate) struct Link {
     /// There is a connection that is thought to work.
     pub(crate) connected: bool,
-    /// How many of our attempts to connect have failed.
+    /// How many of our attempts to connect have failed, or had an end: one that ends at once may be seen by its end only.
     pub(crate) failures: u64,
     /// How many times the member has connected to us.
     pub(crate) calls: u64,
@@ -85,19 +85,29 @@ impl Line {
 
     /// Opens a stream, says `hello` on it, and waits until the other side has accepted it.
     pub(crate) async fn open(&self, protocol: StreamProtocol, hello: &[Bytes]) -> Result<Reader<Stream>, OpenError> {
+        let mut failed = OpenError::Refused;
         for (attempt, pause) in RETRY_PAUSES.into_iter().enumerate() {
             sleep(pause).await;
             self.connect(attempt >= ATTEMPTS_BEFORE_DIALING_ANEW).await?;
-            let opened = timeout(self.settings.stream_timeout, self.try_open(&protocol, hello));
-            match opened.await.map_err(|_| OpenError::Away)? {
+            let mut link = self.link.subscribe();
+            let opened = tokio::select! {
+                opened = timeout(self.settings.stream_timeout, self.try_open(&protocol, hello)) => opened,
+                // A stream that is asked for while its connection closes may never be opened nor refused.
+                _ = link.wait_for(|link| !link.connected) => {
+                    failed = OpenError::Away;
+                    continue;
+                }
+            };
+            match opened.map_err(|_| OpenError::Away)? {
                 Ok(stream) => {
                     self.queue.reached();
                     return Ok(stream);
                 }
                 Err(error) => debug!(peer = ?self.node, %error, attempt, "stream not opened"),
             }
+            failed = OpenError::Refused;
         }
-        Err(OpenError::Refused)
+        Err(failed)
     }
 
     async fn try_open(&self, protocol: &StreamProtocol, hello: &[Bytes]) -> Result<Reader<Stream>, std::io::Error> {

@@ -146,7 +146,10 @@ impl Switchboard {
 
     fn on_disconnected(&self, peer: PeerId) {
         if let Some(line) = node_of(&peer).and_then(|node| self.lines.line(node)) {
-            line.link.send_modify(|link| link.connected = false);
+            line.link.send_modify(|link| {
+                link.connected = false;
+                link.failures += 1;
+            });
         }
     }
 
@@ -170,6 +173,7 @@ impl Switchboard {
             if let Some(line) = self.lines.line(node) {
                 line.link.send_modify(|link| {
                     link.connected = another;
+                    link.failures += 1;
                     link.silences += 1;
                 });
             }

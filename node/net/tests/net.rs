@@ -1,5 +1,7 @@
 //! Nodes that speak over real sockets on the loopback interface. They wait for conditions, never for time.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
