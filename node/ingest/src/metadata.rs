@@ -13,6 +13,7 @@ pub(crate) struct Metadata {
     names: Vec<(u32, u32)>,
     text_bytes: usize,
     flaw: Option<Flaw>,
+    name: String,
     entries_max: usize,
     bytes_max: usize,
 }
@@ -24,6 +25,7 @@ impl Metadata {
             names: Vec::new(),
             text_bytes: 0,
             flaw: None,
+            name: String::new(),
             entries_max: limits.metadata_entries_max,
             bytes_max: limits.metadata_bytes_max,
         }
@@ -41,11 +43,16 @@ impl Metadata {
         if is_name(name) {
             self.put_name(name, value);
         } else {
-            self.put_name(&sanitised(name), value);
+            let mut sanitised = std::mem::take(&mut self.name);
+            sanitised.clear();
+            put_sanitised(&mut sanitised, name);
+            self.put_name(&sanitised, value);
+            self.name = sanitised;
         }
     }
 
-    fn put_name(&mut self, name: &str, value: &str) {
+    /// Appends an entry whose name is known to be one.
+    pub(crate) fn put_name(&mut self, name: &str, value: &str) {
         let text_bytes = self.text_bytes.saturating_add(name.len()).saturating_add(value.len());
         let flaw = if name.is_empty() {
             Some(Flaw::MetadataNameless)
@@ -113,9 +120,16 @@ impl Metadata {
 
 /// Returns `name` with `_` for all that a name cannot have, and `key_` before a digit.
 pub(crate) fn sanitised(name: &str) -> String {
-    let prefix = if name.starts_with(|first: char| first.is_ascii_digit()) { "key_" } else { "" };
-    let replaced = name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' });
-    prefix.chars().chain(replaced).collect()
+    let mut out = String::with_capacity(name.len() + 4);
+    put_sanitised(&mut out, name);
+    out
+}
+
+fn put_sanitised(out: &mut String, name: &str) {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        out.push_str("key_");
+    }
+    out.extend(name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' }));
 }
 
 fn varint_bytes(length: usize) -> usize {

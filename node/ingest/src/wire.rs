@@ -50,6 +50,18 @@ impl<'a> Fields<'a> {
 
     /// Takes an integer. Unlike our own forms, protobuf allows longer spellings than the shortest.
     fn take_varint(&mut self) -> Result<u64, WireError> {
+        // Nearly all tags have one byte and nearly all lengths one or two.
+        match self.rest {
+            [low @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                return Ok(u64::from(*low));
+            }
+            [low, high @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                return Ok(u64::from(low & 0x7f) | u64::from(*high) << 7);
+            }
+            _ => {}
+        }
         let mut value = 0;
         for (at, byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * at);

@@ -109,7 +109,7 @@ impl<'a> Push<'a> {
             return Err(json.error("a timestamp").into());
         }
         let timestamp = json.string_in(&mut self.value, "a string of nanoseconds since 1970")?;
-        let timestamp = timestamp_of(&timestamp);
+        let timestamp = timestamp_of(timestamp);
         if !json.next_element(&mut first)? {
             return Err(json.error("a line").into());
         }
@@ -121,7 +121,7 @@ impl<'a> Push<'a> {
             }
         }
         match timestamp {
-            Ok(timestamp) => self.intake.push(stream, timestamp, &self.metadata, &line),
+            Ok(timestamp) => self.intake.push(stream, timestamp, &self.metadata, line),
             Err(flaw) => {
                 self.intake.reject(stream, &flaw);
                 Ok(())
@@ -146,7 +146,7 @@ fn metadata(json: &mut Json<'_>, metadata: &mut Metadata, value: &mut String) ->
     let mut first = true;
     json.take(b'{', "an object of metadata")?;
     while let Some(name) = json.next_key(&mut first)? {
-        metadata.put(&name, &json.string_in(value, "a metadata value (a string)")?);
+        metadata.put(&name, json.string_in(value, "a metadata value (a string)")?);
     }
     Ok(())
 }

@@ -183,6 +183,18 @@ fn a_body_that_claims_or_becomes_too_much_is_refused() {
 }
 
 #[test]
+fn labels_repeated_in_every_window_count_too() {
+    let limits = Limits { chunks_bytes_max: 100_000, ..Limits::default() };
+    let push = |windows: i64| {
+        let values: Vec<Value> =
+            (0..windows).map(|hours| json!([(NOW.as_nanos() - hours * 3_600_000_000_000).to_string(), "x"])).collect();
+        let body = json!({"streams": [{"stream": {"a": "b".repeat(2000)}, "values": values}]}).to_string();
+        decode_json(body.as_bytes(), &limits, NOW).map(|accepted| rows(&accepted).len()).map_err(|error| error.status())
+    };
+    assert_eq!([push(40), push(60)], [Ok(40), Err(413)]);
+}
+
+#[test]
 fn bad_records_are_named_and_their_neighbours_kept() {
     let limits = Limits { line_bytes_max: 8, ..Limits::default() };
     let at = |seconds: i64| (NOW.as_nanos() + seconds * 1_000_000_000).to_string();

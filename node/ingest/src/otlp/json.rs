@@ -82,11 +82,13 @@ fn scope_logs<'a>(json: &mut Json<'a>, resource: &Origin, mapping: &mut Mapping<
     // The scope comes first, mostly; looking for it ends where it is found.
     find_scope(&mut ahead, &mut found, &mut bounds)?;
     let (origin, mut first) = (mapping.scope(resource, &found, bounds.into_flaw()), true);
+    let mut record = LogRecord::default();
     json.take(b'{', "an object of scope logs")?;
     while let Some(key) = json.next_key(&mut first)? {
         match &*key {
             "logRecords" => each(json, |json| {
-                let (mut record, mut bounds) = (LogRecord::default(), Bounds::new());
+                record.clear();
+                let mut bounds = Bounds::new();
                 log_record(json, &mut record, &mut bounds)?;
                 mapping.record(&origin, &record, bounds.into_flaw())
             })?,
@@ -264,9 +266,14 @@ fn boolean(json: &mut Json<'_>) -> Result<bool, JsonError> {
 /// Reads an id in hex; one that is none (all zero, not hex, too long) is as good as absent.
 fn id<'a>(json: &mut Json<'a>) -> Result<Cow<'a, str>, JsonError> {
     let id = string(json)?;
-    let hex = id.len() <= 2 * ID_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !hex || id.bytes().all(|byte| byte == b'0') {
+    let lower = id.bytes().fold(true, |all, byte| all & matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let zero = id.bytes().fold(true, |all, byte| all & (byte == b'0'));
+    if zero || id.len() > 2 * ID_BYTES_MAX {
         return Ok(Cow::Borrowed(""));
     }
-    Ok(if id.bytes().any(|byte| byte.is_ascii_uppercase()) { id.to_ascii_lowercase().into() } else { id })
+    if lower {
+        return Ok(id);
+    }
+    let hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Ok(Cow::Owned(if hex { id.to_ascii_lowercase() } else { String::new() }))
 }

@@ -1,7 +1,6 @@
 //! How OTLP's fields become labels, metadata and a line.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::time::Timestamp;
@@ -19,7 +18,6 @@ pub(super) struct Mapping<'a> {
     intake: Intake<'a>,
     now: i64,
     metadata: Metadata,
-    number: String,
     text_bytes_max: usize,
 }
 
@@ -38,7 +36,6 @@ impl<'a> Mapping<'a> {
             intake: Intake::new(limits, now),
             now: now.as_nanos(),
             metadata: Metadata::new(limits),
-            number: String::new(),
             text_bytes_max: limits.line_bytes_max.max(limits.metadata_bytes_max),
         }
     }
@@ -107,9 +104,7 @@ impl<'a> Mapping<'a> {
             ("dropped_attributes_count", u64::from(record.dropped_attributes_count)),
         ] {
             if number != 0 {
-                self.number.clear();
-                write!(self.number, "{number}").expect("a string takes all that is written");
-                metadata.put(name, &self.number);
+                metadata.put_name(name, decimal(number, &mut [0; 20]));
             }
         }
         for (name, text) in [
@@ -119,7 +114,7 @@ impl<'a> Mapping<'a> {
             ("event_name", &record.event_name),
         ] {
             if !text.is_empty() {
-                metadata.put(name, text);
+                metadata.put_name(name, text);
             }
         }
         for (key, value) in &record.attributes {
@@ -149,6 +144,19 @@ fn labels_of(attributes: &Attributes<'_>, limits: &Limits) -> Labels {
         }
     }
     Labels::new(pairs)
+}
+
+/// Writes `number` into the end of `digits`; the formatting machinery would allocate.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return std::str::from_utf8(&digits[at..]).unwrap_or_default();
+        }
+    }
 }
 
 fn is_label(key: &str) -> bool {

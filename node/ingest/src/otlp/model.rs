@@ -23,6 +23,15 @@ pub(super) struct LogRecord<'a> {
     pub(super) event_name: Cow<'a, str>,
 }
 
+impl LogRecord<'_> {
+    /// Makes the record as new, but keeps the room of its attributes for the next.
+    pub(super) fn clear(&mut self) {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.clear();
+        *self = Self { attributes, ..Self::default() };
+    }
+}
+
 /// `opentelemetry.proto.common.v1.InstrumentationScope`.
 #[derive(Debug, Default)]
 pub(super) struct Scope<'a> {

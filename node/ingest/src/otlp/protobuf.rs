@@ -48,10 +48,7 @@ fn scope_logs<'a>(message: &'a [u8], resource: &Origin, mapping: &mut Mapping<'a
     let (mut fields, mut record) = (Fields::new(message), LogRecord::default());
     while let Some((number, value)) = fields.take_field()? {
         if number == 2 {
-            // The attributes' allocation is kept from record to record.
-            let mut attributes = std::mem::take(&mut record.attributes);
-            attributes.clear();
-            record = LogRecord { attributes, ..LogRecord::default() };
+            record.clear();
             let mut bounds = Bounds::new();
             log_record(value.bytes(2)?, &mut record, &mut bounds)?;
             mapping.record(&origin, &record, bounds.into_flaw())?;

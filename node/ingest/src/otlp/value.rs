@@ -114,8 +114,12 @@ pub(super) fn hex_id(id: &[u8]) -> Cow<'static, str> {
     if id.len() > ID_BYTES_MAX || id.iter().all(|byte| *byte == 0) {
         return Cow::Borrowed("");
     }
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    Cow::Owned(id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+    let (mut hex, digits) = ([0; 2 * ID_BYTES_MAX], b"0123456789abcdef");
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(id) {
+        pair[0] = digits[usize::from(byte >> 4)];
+        pair[1] = digits[usize::from(byte & 15)];
+    }
+    Cow::Owned(std::str::from_utf8(&hex[..2 * id.len()]).unwrap_or_default().to_owned())
 }
 
 /// A trace id has 16 bytes, a span id 8; what is longer is none.
