@@ -4,7 +4,9 @@
 //! addresses are kept here, and those from which no live node speaks are tried again for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_protocol::id::NodeId;
@@ -13,6 +15,7 @@ use rand::Rng;
 use rand::seq::IteratorRandom;
 use tokio::net::lookup_host;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -55,32 +58,42 @@ impl Contacts {
 pub(crate) async fn look_up_seeds(
     seeds: Vec<String>,
     interval: Duration,
-    contacts: std::sync::Arc<Mutex<Contacts>>,
+    contacts: Arc<Mutex<Contacts>>,
     mut stop: watch::Receiver<()>,
 ) {
-    let mut known: BTreeMap<&str, Vec<SocketAddr>> = BTreeMap::new();
+    let mut known: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
     let mut ticks = tokio::time::interval(interval);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             closed = stop.changed() => if closed.is_err() { return },
         }
-        for seed in &seeds {
-            let failed_before = known.get(seed.as_str()).is_some_and(Vec::is_empty);
-            match timeout(LOOKUP_TIMEOUT, lookup_host(seed)).await {
-                Ok(Ok(found)) => {
-                    let found: Vec<SocketAddr> = found.take(ADDRESSES_A_SEED_MAX).collect();
+        // All at once, so that a name that takes long keeps none of the others waiting.
+        let mut lookups = JoinSet::new();
+        for seed in seeds.clone() {
+            lookups.spawn(look_up(seed));
+        }
+        while let Some(Ok((seed, found))) = lookups.join_next().await {
+            match found {
+                Ok(found) => {
                     debug!(seed, addresses = ?found, "seed looked up");
                     known.insert(seed, found);
                 }
-                Ok(Err(error)) if !failed_before => warn!(seed, %error, "seed not found, trying again"),
-                Err(_) if !failed_before => warn!(seed, "looking up the seed takes too long, trying again"),
-                Ok(Err(_)) | Err(_) => {}
+                Err(error) if !known.get(&seed).is_some_and(Vec::is_empty) => {
+                    warn!(seed, %error, "seed not found, trying again");
+                    known.entry(seed).or_default();
+                }
+                Err(_) => {}
             }
-            known.entry(seed).or_default();
             contacts.lock().set_seeds(known.values().flatten().copied().collect());
         }
     }
+}
+
+async fn look_up(seed: String) -> (String, io::Result<Vec<SocketAddr>>) {
+    let found = timeout(LOOKUP_TIMEOUT, lookup_host(&seed)).await.unwrap_or_else(|late| Err(late.into()));
+    let found = found.map(|found| found.take(ADDRESSES_A_SEED_MAX).collect());
+    (seed, found)
 }
 
 /// The most addresses kept by the shell, and the most learned. A guess, well above the nodes that a digest carries.

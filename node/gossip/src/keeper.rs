@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chitchat::{ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::gossip::Shared;
 use crate::settings::Settings;
@@ -27,6 +28,7 @@ pub(crate) struct Keeper {
     random: StdRng,
     ticks: u64,
     starts: u64,
+    alone: Alone,
 }
 
 impl Keeper {
@@ -39,7 +41,18 @@ impl Keeper {
         let facts = shared.facts.lock().take_all();
         let handle = spawn_chitchat(chitchat_config(&settings, 0), facts, &transport).await?;
         let (snapshots, random) = (Snapshots::default(), StdRng::from_os_rng());
-        Ok(Self { settings, shared, transport, publish, snapshots, handle, random, ticks: 0, starts: 0 })
+        Ok(Self {
+            settings,
+            shared,
+            transport,
+            publish,
+            snapshots,
+            handle,
+            random,
+            ticks: 0,
+            starts: 0,
+            alone: Alone::default(),
+        })
     }
 
     /// Runs until `stop` closes.
@@ -121,11 +134,37 @@ impl Keeper {
         if !heard.is_empty() && !self.ticks.is_multiple_of(CALL_TICKS) {
             return;
         }
-        let calls = if heard.is_empty() { CALLS_ALONE } else { CALLS_IN_COMPANY };
+        let alone = heard.is_empty();
+        let calls = if alone { CALLS_ALONE } else { CALLS_IN_COMPANY };
         heard.insert(self.settings.advertise);
         let called = self.shared.contacts.lock().draw(calls, &heard, &mut self.random);
+        self.alone.note(alone && !called.is_empty(), &called);
         for address in called {
             let _ = self.handle.gossip(address);
+        }
+    }
+}
+
+/// For how long nobody has answered our calls, and when that was last said.
+#[derive(Default)]
+struct Alone {
+    since: Option<Instant>,
+    said: Option<Instant>,
+}
+
+impl Alone {
+    fn note(&mut self, alone: bool, called: &[SocketAddr]) {
+        if !alone {
+            self.since = None;
+            return;
+        }
+        let long = self.since.get_or_insert_with(Instant::now).elapsed() > ALONE_BEFORE_WARNING;
+        if long && self.said.is_none_or(|said| said.elapsed() > WARNING_INTERVAL) {
+            self.said = Some(Instant::now());
+            warn!(
+                ?called,
+                "nobody answers: check that a seed runs, that its UDP and TCP port is open, and that its secret is ours"
+            );
         }
     }
 }
@@ -164,5 +203,7 @@ fn chitchat_config(settings: &Settings, starts: u64) -> ChitchatConfig {
 const CLUSTER: &str = "logmesh";
 /// How many ticks pass between calls in company: a second at 250 ms.
 const CALL_TICKS: u64 = 4;
+const ALONE_BEFORE_WARNING: Duration = Duration::from_secs(10);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 const CALLS_ALONE: usize = 3;
 const CALLS_IN_COMPANY: usize = 1;

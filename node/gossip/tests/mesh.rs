@@ -191,6 +191,14 @@ async fn a_contact_kept_by_the_shell_does_for_a_seed() {
 }
 
 #[tokio::test]
+async fn a_seed_that_cannot_be_found_keeps_none_of_the_others_waiting() {
+    let one = start(settings(1, &[])).await;
+    let seeds = vec!["nowhere.invalid:1".to_owned(), "no port".to_owned(), one.local_addr().to_string()];
+    let two = start(Settings { seeds, ..settings(2, &[]) }).await;
+    wait_until(&two, |seen| is_live(seen, 1)).await;
+}
+
+#[tokio::test]
 async fn a_forgotten_node_without_seeds_is_called_by_those_who_knew_it() {
     let short = Duration::from_millis(300);
     let one = start(Settings { dead_node_grace: short, ..settings(1, &[]) }).await;

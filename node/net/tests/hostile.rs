@@ -1,5 +1,7 @@
 //! A member whose program is broken: it has the key and says nonsense on good streams.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
