@@ -1,0 +1,234 @@
+//! Seals and adoptions: every batch comes back byte for byte, and what does not fit changes nothing.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use logmesh_protocol::batch::Batch;
+use logmesh_protocol::segment::ExtentId;
+use logmesh_protocol::seq_set::SeqSet;
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+
+use super::world::{ALWAYS, BatchRows, World, batches, segment};
+use crate::columns::Decoder;
+use crate::extent::{Filed, Sealed};
+use crate::header::Header;
+use crate::weave::Weave;
+use crate::{AdoptError, SealError, Settings};
+
+fn canonical(batches: &[BatchRows]) -> Vec<Vec<u8>> {
+    (0..).zip(batches).map(|(seq, batch)| batch.canonical(&segment(0), seq)).collect()
+}
+
+/// Seals in memory.
+fn sealed(batches: &[BatchRows]) -> Sealed {
+    let canonical = canonical(batches);
+    let decoded: Vec<Batch<'_>> = canonical.iter().map(|bytes| Batch::decode(bytes).unwrap()).collect();
+    let id = ExtentId { segment: segment(0), from: 0, to: u32::try_from(batches.len()).unwrap() };
+    Sealed::encode(id, &decoded, vec![7; batches.len()], 400).unwrap()
+}
+
+fn rebuilt(sealed: Sealed) -> Vec<Option<Vec<u8>>> {
+    let mut out = Vec::new();
+    sealed.open().unwrap().rebuild(&|_| true, &mut |_, batch| out.push(batch)).unwrap();
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn an_extent_gives_back_each_batch_byte_for_byte(batches in batches()) {
+        let expected: Vec<_> = canonical(&batches).into_iter().map(Some).collect();
+        prop_assert_eq!(rebuilt(Sealed::from_bytes(&sealed(&batches).to_bytes()).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_header_reads_what_it_writes(batches in batches()) {
+        let sealed = sealed(&batches);
+        let stored = sealed.header.encode(&mut crate::columns::Encoder::new().unwrap()).unwrap();
+        prop_assert_eq!(Header::decode(&stored, &mut Decoder::new().unwrap()), Ok(sealed.header));
+    }
+
+    #[test]
+    fn a_changed_extent_is_refused(batches in batches(), at: usize, bit in 0u8..8) {
+        let mut bytes = sealed(&batches).to_bytes().to_vec();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        prop_assert!(Sealed::from_bytes(&Bytes::from(bytes.clone())).is_err());
+        bytes.truncate(at);
+        prop_assert!(Sealed::from_bytes(&Bytes::from(bytes)).is_err());
+    }
+
+    #[test]
+    fn a_changed_weave_with_a_fitting_hash_never_panics(batches in batches(), at: usize, byte: u8, more in vec(any::<u8>(), 0..4)) {
+        let sealed = sealed(&batches);
+        let mut weave = sealed.parts().next().unwrap().to_vec();
+        let at = at % weave.len();
+        weave.splice(at..at + 1, more.into_iter().chain([byte]));
+        let _ = Weave::decode(&weave, &sealed.header, &mut Decoder::new().unwrap());
+    }
+
+    #[test]
+    fn noise_with_a_fitting_digest_is_no_header(raw in vec(any::<u8>(), 0..300)) {
+        let mut stored = vec![0; 32 + 16];
+        crate::columns::Encoder::new().unwrap().put_column(&mut stored, &raw).unwrap();
+        let digest = *blake3::hash(&stored[32..]).as_bytes();
+        stored[..32].copy_from_slice(&digest);
+        stored.insert(0, 1);
+        prop_assert!(Header::decode(&stored, &mut Decoder::new().unwrap()).is_err());
+    }
+
+    #[test]
+    fn noise_is_no_extent(bytes in vec(any::<u8>(), 0..200)) {
+        prop_assert!(Sealed::from_bytes(&Bytes::from(bytes.clone())).is_err());
+        let id = ExtentId { segment: segment(0), from: 0, to: 1 };
+        prop_assert!(Filed::decode(id, &bytes, &mut Decoder::new().unwrap()).is_err());
+    }
+}
+
+/// One store for all cases: opening one takes longer than all else.
+static SHARED: LazyLock<World> = LazyLock::new(World::new);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn sealing_changes_no_frame_and_no_row(batches in batches(), part in 1000u32.., cut in 0usize..9) {
+        let (world, segment) = (&*SHARED, segment(part));
+        world.store.drop_segment(&segment).unwrap();
+        world.append(&segment, 0, &batches);
+        let count = u32::try_from(batches.len()).unwrap();
+        let (ids, rows) = (world.frames(&segment, 0..count), world.rows("default", &[segment], ALWAYS).0);
+        let cut = u32::try_from(cut % batches.len()).unwrap();
+        world.store.seal(&segment, cut..count).unwrap();
+        let expected: Vec<String> = {
+            let ours = batches.iter().filter(|batch| batch.tenant == "default");
+            let mut texts: Vec<String> = ours.flat_map(BatchRows::texts).collect();
+            texts.sort();
+            texts
+        };
+        prop_assert_eq!(&rows, &expected);
+        prop_assert_eq!(world.rows("default", &[segment], ALWAYS).0, expected);
+        prop_assert_eq!(world.frames(&segment, 0..count), ids);
+        // Once more, with what is sealed folded in.
+        world.store.seal(&segment, 0..count).unwrap();
+        prop_assert_eq!(world.frames(&segment, 0..count).len(), batches.len());
+        prop_assert_eq!(world.rows("default", &[segment], ALWAYS).0, rows);
+        prop_assert!(world.store.verify(&segment).unwrap().is_empty());
+    }
+}
+
+fn plain(count: i64) -> Vec<BatchRows> {
+    (0..count).map(|nth| BatchRows::plain((nth % 3) as u8, nth * 20, 20)).collect()
+}
+
+fn extent(from: u32, to: u32) -> ExtentId {
+    ExtentId { segment: segment(0), from, to }
+}
+
+#[test]
+fn an_adopted_extent_replaces_the_tail_and_smaller_extents_and_adds_what_was_missing() {
+    for extent_file_bytes_min in [0, usize::MAX] {
+        let settings =
+            Settings { disk_reserve_bytes: 0, extent_file_bytes_min, block_bytes: 400, ..Settings::default() };
+        let (origin, holder) = (World::with(settings.clone()), World::with(settings));
+        origin.append(&segment(0), 0, &plain(8));
+        origin.store.seal(&segment(0), 1..7).unwrap();
+        let bytes = origin.store.extent_bytes(&extent(1, 7)).unwrap();
+        // The holder has some in the tail, some sealed otherwise, and lacks 4.
+        holder.append(&segment(0), 0, &plain(4));
+        holder.store.seal(&segment(0), 1..3).unwrap();
+        holder.append(&segment(0), 5, &plain(8)[5..]);
+        let stored = holder.store.adopt(&extent(1, 7), &bytes).unwrap();
+        assert_eq!(stored.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(holder.store.extents(&segment(0)), origin.store.extents(&segment(0)));
+        assert_eq!(holder.store.ledger(&segment(0)), origin.store.ledger(&segment(0)));
+        let (holder, recovered) = holder.reopen();
+        assert_eq!(recovered.segments[0].extents, [1..7]);
+        assert_eq!(holder.frames(&segment(0), 0..8), origin.frames(&segment(0), 0..8));
+        let rows = |world: &World| world.rows("default", &[segment(0)], ALWAYS).0;
+        assert_eq!(rows(&holder).len(), 160);
+        assert_eq!(rows(&holder), rows(&origin));
+        // Again, and a part of it: held already.
+        assert_eq!(holder.store.adopt(&extent(1, 7), &bytes).unwrap().len(), 6);
+        assert_eq!(holder.store.adopt(&extent(2, 4), &Bytes::new()).unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn an_extent_that_differs_or_overlaps_changes_nothing() {
+    let (origin, holder) = (World::new(), World::new());
+    origin.append(&segment(0), 0, &plain(6));
+    origin.store.seal(&segment(0), 0..4).unwrap();
+    let bytes = origin.store.extent_bytes(&extent(0, 4)).unwrap();
+    let mut other = plain(6);
+    other[2] = BatchRows::plain(9, 0, 1);
+    holder.append(&segment(0), 0, &other);
+    let before = holder.store.ledger(&segment(0));
+    let differs = AdoptError::Differs([2].into_iter().collect::<SeqSet>());
+    assert_eq!(holder.store.adopt(&extent(0, 4), &bytes), Err(differs));
+    holder.store.seal(&segment(0), 3..5).unwrap();
+    assert_eq!(holder.store.adopt(&extent(0, 4), &bytes), Err(AdoptError::Overlaps));
+    assert_eq!(holder.store.adopt(&extent(0, 3), &bytes), Err(AdoptError::Malformed));
+    assert_eq!(holder.store.ledger(&segment(0)), before);
+    assert_eq!(holder.frames(&segment(0), 0..6).len(), 6);
+}
+
+#[test]
+fn only_what_is_whole_is_sealed() {
+    let world = World::new();
+    world.append(&segment(0), 0, &plain(3));
+    world.append(&segment(0), 4, &plain(2));
+    for range in [0..4, 3..4, 2..2, 9..12] {
+        assert_eq!(world.store.seal(&segment(0), range), Err(SealError::Incomplete));
+    }
+    world.store.seal(&segment(0), 0..2).unwrap();
+    assert_eq!(world.store.seal(&segment(0), 1..3), Err(SealError::Incomplete));
+    assert_eq!(world.store.extents(&segment(0)).unwrap().len(), 1);
+}
+
+#[test]
+fn a_dropped_segment_is_gone_and_its_neighbours_are_not() {
+    let world = World::with(Settings { disk_reserve_bytes: 0, extent_file_bytes_min: 0, ..Settings::default() });
+    for part in 0..3 {
+        world.append(&segment(part), 0, &plain(4));
+        world.store.seal(&segment(part), 0..3).unwrap();
+    }
+    world.store.drop_segment(&segment(1)).unwrap();
+    let files = world.store.db().rocks.live_files().unwrap();
+    assert_eq!(files.iter().filter(|file| file.column_family_name == "blocks").count(), 2);
+    let (world, recovered) = world.reopen();
+    let left: Vec<_> = recovered.segments.iter().map(|found| found.segment).collect();
+    assert_eq!(left, [segment(0), segment(2)]);
+    assert_eq!(world.rows("default", &[segment(0), segment(1), segment(2)], ALWAYS).0.len(), 160);
+}
+
+#[test]
+fn a_scan_still_reads_a_segment_that_is_dropped_meanwhile() {
+    let world = World::with(Settings {
+        disk_reserve_bytes: 0,
+        extent_file_bytes_min: 0,
+        block_bytes: 400,
+        ..Settings::default()
+    });
+    world.append(&segment(0), 0, &plain(6));
+    world.store.seal(&segment(0), 0..6).unwrap();
+    let mut rows = 0;
+    let request = crate::ScanRequest {
+        tenant: "default",
+        range: ALWAYS,
+        segments: &[segment(0)],
+        matches: &|_| true,
+        newest_first: false,
+    };
+    let outcome = world.store.scan(&request, &mut |scanned| {
+        if rows == 0 {
+            world.store.drop_segment(&segment(0)).unwrap();
+        }
+        rows += scanned.rows.len();
+        std::ops::ControlFlow::Continue(())
+    });
+    assert_eq!((rows, outcome.unwrap().damaged), (120, Vec::new()));
+    assert!(world.store.db().rocks.live_files().unwrap().iter().all(|file| file.column_family_name != "blocks"));
+}
