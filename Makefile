@@ -7,7 +7,7 @@ export PATH := /usr/lib/ccache:$(PATH):$(HOME)/.cargo/bin
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 LOGMESH := $(TARGET)/debug/logmesh
 
-.PHONY: help setup build demo test bench lint sim
+.PHONY: help setup setup-tests build demo test bench lint sim
 
 help:
 	@echo "make demo    three nodes on this machine: send logs, kill one, query, repair (DEMO_ONCE=1: check it and stop)"
@@ -21,13 +21,16 @@ help:
 setup:
 	@bash deploy/setup.sh
 
+setup-tests:
+	@bash deploy/setup.sh tests
+
 build: setup
 	cargo build -p logmesh
 
 demo: build
 	@LOGMESH=$(abspath $(LOGMESH)) bash deploy/demo/run.sh
 
-test: setup
+test: setup-tests
 	cargo test --workspace
 
 # With the same profile as everything else: cargo's own profile for benchmarks would compile RocksDB once more.

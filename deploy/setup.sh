@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and the demo need and this machine lacks, on Debian and its kin. It installs nothing that is
-# there, and says what it installs. Rust itself it leaves to you.
+# there, and says what it installs. Rust itself it leaves to you. With the argument `tests` it also installs what only the
+# end-to-end tests need, to cut networks in namespaces of their own.
 set -euo pipefail
 
 missing=()
@@ -12,7 +13,10 @@ need c++ build-essential
 need clang clang
 need ccache ccache
 need curl curl
-need ip iproute2
+if [[ ${1:-} == tests ]]; then
+    need ip iproute2
+    need nft nftables
+fi
 # RocksDB's bindings are made with libclang at build time. libclang-cpp is something else.
 compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
     compgen -G '/usr/lib/*/libclang-[0-9]*.so*' >/dev/null ||
