@@ -40,7 +40,7 @@ pub(crate) struct App {
     pub(crate) budget: Budget,
     /// Whether the node has met its mesh, or has given up waiting for it.
     pub(crate) ready: AtomicBool,
-    pub(crate) state: watch::Receiver<NodeState>,
+    pub(crate) state: Arc<watch::Sender<NodeState>>,
     pub(crate) net: Arc<logmesh_net::Net>,
     pub(crate) gossip: Arc<logmesh_gossip::Gossip>,
 }

@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     pub(crate) members_live: Gauge,
     pub(crate) gossip_refused: Gauge,
     pub(crate) net_refused: Gauge,
+    pub(crate) frames_bytes_out: Gauge,
+    pub(crate) frames_bytes_in: Gauge,
     pub(crate) disk_free_bytes: Gauge,
     pub(crate) refused_settings: Gauge,
 }
@@ -63,6 +65,8 @@ impl Metrics {
             members_live: Gauge::default(),
             gossip_refused: Gauge::default(),
             net_refused: Gauge::default(),
+            frames_bytes_out: Gauge::default(),
+            frames_bytes_in: Gauge::default(),
             disk_free_bytes: Gauge::default(),
             refused_settings: Gauge::default(),
         };
@@ -83,7 +87,11 @@ impl Metrics {
     fn register_mesh(&mut self) {
         let registry = &mut self.registry;
         registry.register("repair_rounds", "Repair rounds ended", self.repair_rounds.clone());
-        registry.register("repair_rounds_in_sync", "Repair rounds without a difference", self.repair_rounds_in_sync.clone());
+        registry.register(
+            "repair_rounds_in_sync",
+            "Repair rounds without a difference",
+            self.repair_rounds_in_sync.clone(),
+        );
         registry.register("repair_batches", "Batches that repair brought here", self.repair_batches.clone());
         registry.register("repair_bytes", "Bytes that repair brought here", self.repair_bytes.clone());
         registry.register("damaged_batches", "Batches found damaged", self.damaged_batches.clone());
@@ -92,15 +100,29 @@ impl Metrics {
         registry.register("departures", "Members that departed", self.departures.clone());
         registry.register("members_live", "Other members that are live", self.members_live.clone());
         registry.register("gossip_refused", "Datagrams that did not open", self.gossip_refused.clone());
-        registry.register("net_refused", "Connections refused or broken off for what they sent", self.net_refused.clone());
+        registry.register(
+            "net_refused",
+            "Connections refused or broken off for what they sent",
+            self.net_refused.clone(),
+        );
+        registry.register("frames_bytes_out", "Bytes of frames sent to members", self.frames_bytes_out.clone());
+        registry.register("frames_bytes_in", "Bytes of frames received from members", self.frames_bytes_in.clone());
         registry.register("malformed_frames", "Frames of members that did not read", self.malformed_frames.clone());
-        registry.register("peers_refused_settings", "Peers with other mesh-wide settings", self.refused_settings.clone());
+        registry.register(
+            "peers_refused_settings",
+            "Peers with other mesh-wide settings",
+            self.refused_settings.clone(),
+        );
     }
 
     fn register_node(&mut self) {
         let registry = &mut self.registry;
         registry.register("queries", "Queries answered", self.queries.clone());
-        registry.register("queries_incomplete", "Queries whose answer was not complete", self.queries_incomplete.clone());
+        registry.register(
+            "queries_incomplete",
+            "Queries whose answer was not complete",
+            self.queries_incomplete.clone(),
+        );
         registry.register("disk_free_bytes", "Free bytes of the data directory's disk", self.disk_free_bytes.clone());
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::params::Params;
 use super::refusal::Refused;
 use super::status;
-use super::{App, SharedApp};
+use super::{App, NodeState, SharedApp};
 
 /// `/ready`
 pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, Refused> {
@@ -67,6 +67,13 @@ pub(super) async fn forget(State(app): State<SharedApp>, uri: Uri) -> Result<Jso
 
 /// `POST /logmesh/v1/leave`
 pub(super) async fn leave(State(app): State<SharedApp>) -> Json<Value> {
+    app.state.send_if_modified(|state| {
+        let running = *state == NodeState::Running;
+        if running {
+            *state = NodeState::Leaving;
+        }
+        running
+    });
     app.mesh.tell(Input::Leave).await;
     Json(json!({ "state": "leaving" }))
 }
@@ -92,8 +99,17 @@ impl App {
         self.metrics.members_live.set(live as i64);
         self.metrics.refused_settings.set(seen.refused.len() as i64);
         self.metrics.gossip_refused.set(i64::try_from(gossip.refused).unwrap_or(i64::MAX));
+        let net = self.net.counters();
+        let refused = net.connections_refused + net.handshakes_failed;
+        self.metrics.net_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
+        self.metrics.frames_bytes_out.set(sum(net.peers.values().map(|peer| peer.bytes_out)));
+        self.metrics.frames_bytes_in.set(sum(net.peers.values().map(|peer| peer.bytes_in)));
         self.metrics.disk_free_bytes.set(i64::try_from(self.store.disk().free_bytes).unwrap_or(i64::MAX));
     }
+}
+
+fn sum(bytes: impl Iterator<Item = u64>) -> i64 {
+    i64::try_from(bytes.sum::<u64>()).unwrap_or(i64::MAX)
 }
 
 fn stopping() -> Refused {

@@ -91,7 +91,8 @@ async fn discard_stream(mut stream: axum::body::BodyDataStream) {
 }
 
 fn too_large(bytes_max: usize) -> Refused {
-    let sentence = format!("the body is larger than {bytes_max} bytes (limits.body_bytes_max); send it in smaller pieces");
+    let sentence =
+        format!("the body is larger than {bytes_max} bytes (limits.body_bytes_max); send it in smaller pieces");
     Refused::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
 }
 

@@ -45,9 +45,7 @@ impl Params {
 
     /// Returns the number `name`.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, Refused> {
-        let parse = |text: &str| {
-            text.parse().map_err(|_| bad(name, text, "a whole number"))
-        };
+        let parse = |text: &str| text.parse().map_err(|_| bad(name, text, "a whole number"));
         self.first(name).map(parse).transpose()
     }
 
@@ -71,8 +69,7 @@ impl Params {
 
     /// Returns the length of time `name`: a duration such as 5m, or seconds.
     pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>, Refused> {
-        let parse =
-            |text: &str| parse_duration(text).map_err(|_| bad(name, text, "a duration such as 5m, or seconds"));
+        let parse = |text: &str| parse_duration(text).map_err(|_| bad(name, text, "a duration such as 5m, or seconds"));
         self.first(name).map(parse).transpose()
     }
 

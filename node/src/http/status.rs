@@ -12,10 +12,13 @@ use super::{App, NodeState};
 /// Returns all of it; none if the machine has stopped.
 pub(super) async fn whole(app: &App) -> Option<Value> {
     let members = members(app).await?;
-    let (segments, repair) = app.mesh.ask(|replica, now| {
-        let segments: Vec<SegmentStatus> = replica.segments();
-        (Counts::of(&segments), replica.repair_status(now))
-    }).await?;
+    let (segments, repair) = app
+        .mesh
+        .ask(|replica, now| {
+            let segments: Vec<SegmentStatus> = replica.segments();
+            (Counts::of(&segments), replica.repair_status(now))
+        })
+        .await?;
     let disk = app.store.disk();
     let stats = app.store.stats();
     let state = match *app.state.borrow() {

@@ -136,9 +136,7 @@ async fn decode(
 }
 
 /// Runs `work` on a thread that may be held.
-async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BodyError> + Send + 'static,
-) -> Result<T, Refused> {
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, BodyError> + Send + 'static) -> Result<T, Refused> {
     let done = tokio::task::spawn_blocking(work).await;
     let broken = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "decoding failed; the log of the node says why");
     Ok(done.map_err(broken)??)

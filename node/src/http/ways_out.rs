@@ -65,9 +65,12 @@ pub(super) async fn label_values(
 /// `/loki/api/v1/series`
 pub(super) async fn series(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
     let asked = Asked::read(request).await?;
-    let selectors: Vec<String> = asked.params.all("match[]").chain(asked.params.all("match")).map(str::to_owned).collect();
+    let selectors: Vec<String> =
+        asked.params.all("match[]").chain(asked.params.all("match")).map(str::to_owned).collect();
     if selectors.is_empty() {
-        return Err(Refused::bad_request("parameter match[] is missing: name at least one selector such as {app=\"web\"}"));
+        return Err(Refused::bad_request(
+            "parameter match[] is missing: name at least one selector such as {app=\"web\"}",
+        ));
     }
     let (streams, completeness) = asked.streams(&app, selectors).await?;
     let series = streams.iter().map(|labels| labels.iter().collect::<BTreeMap<_, _>>());
@@ -108,7 +111,9 @@ impl Asked {
             Some("forward") => Direction::Forward,
             Some(other) => {
                 let shown: String = other.chars().take(100).collect();
-                return Err(Refused::bad_request(format!("parameter direction: {shown:?} is neither forward nor backward")));
+                return Err(Refused::bad_request(format!(
+                    "parameter direction: {shown:?} is neither forward nor backward"
+                )));
             }
         };
         Ok(QueryParams { limit, direction, series_max, ..params })

@@ -12,7 +12,9 @@ use futures::future::join_all;
 use logmesh_net::Net;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberTable;
-use logmesh_protocol::plan::{self, Assignment, Completeness, Heads, Known, MissingFrom, Reason, Standing, SurveyAnswer};
+use logmesh_protocol::plan::{
+    self, Assignment, Completeness, Heads, Known, MissingFrom, Reason, Standing, SurveyAnswer,
+};
 use logmesh_protocol::time::{Now, TimeRange, Timestamp};
 use thiserror::Error;
 use tokio::time::timeout;
@@ -80,7 +82,9 @@ impl Coordinator {
             let mut failed: Vec<(NodeId, Reason, u64)> = Vec::new();
             for (node, scanned) in scanned {
                 match scanned {
-                    Ok(scanned) => failed.extend(gathered.add(scanned).map(|batches| (node, Reason::Unreadable, batches))),
+                    Ok(scanned) => {
+                        failed.extend(gathered.add(scanned).map(|batches| (node, Reason::Unreadable, batches)))
+                    }
                     Err(Failure::Work(sentence)) => return Err(QueryError::Failed(sentence)),
                     Err(Failure::Silent(reason)) => {
                         debug!(%node, reason, "node did not answer a scan");
@@ -175,7 +179,7 @@ impl Coordinator {
     }
 
     async fn scan(&self, node: NodeId, scan: Scan) -> Result<Scanned, Failure> {
-        match self.ask(node, Ask::Scan(scan), self.scan_timeout).await {
+        match self.ask(node, Ask::Scan(Box::new(scan)), self.scan_timeout).await {
             Ok(Answer::Scanned(scanned)) => Ok(*scanned),
             Ok(Answer::Failed(sentence)) => Err(Failure::Work(sentence)),
             Ok(Answer::Survey { .. }) => Err(Failure::Silent("it answered something else".to_owned())),

@@ -52,7 +52,7 @@ impl Local {
                 });
                 survey.await.unwrap_or_else(|| Answer::Failed("the node is stopping".to_owned()))
             }
-            Ask::Scan(scan) => self.scan(scan).await,
+            Ask::Scan(scan) => self.scan(*scan).await,
         }
     }
 
@@ -104,7 +104,10 @@ impl Local {
     }
 }
 
-type Ran = (Outcome, Vec<(SegmentId, SeqSet)>, u64, u64);
+/// What should have been read and could not be.
+type Unread = Vec<(SegmentId, SeqSet)>;
+
+type Ran = (Outcome, Unread, u64, u64);
 
 fn run(store: &Store, scan: Scan, own: Vec<(SegmentId, SeqSet)>, cancelled: &AtomicBool) -> Result<Ran, String> {
     let segments: Vec<(SegmentId, SeqSet)> = own.into_iter().chain(scan.assigned).collect();
@@ -135,7 +138,7 @@ fn run_part(
     request: &ScanRequest<'_>,
     runner: &mut Runner,
     cancelled: &AtomicBool,
-) -> Result<(Vec<(SegmentId, SeqSet)>, u64, u64), String> {
+) -> Result<(Unread, u64, u64), String> {
     let mut failed = None;
     let newest_first = request.newest_first;
     let scanned = store.scan(request, &mut |scanned| {
@@ -166,7 +169,7 @@ fn streams(
     range: &TimeRange,
     segments: &[SegmentId],
     selectors: &[String],
-) -> Result<(Vec<Labels>, Vec<(SegmentId, SeqSet)>), String> {
+) -> Result<(Vec<Labels>, Unread), String> {
     let parsed: Result<Vec<StreamMatcher>, _> = selectors.iter().map(|text| parse_selector(text)).collect();
     let selectors = parsed.map_err(|error| error.to_string())?;
     let mut found = BTreeSet::new();

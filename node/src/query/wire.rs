@@ -24,7 +24,7 @@ pub(crate) enum Ask {
         except: Vec<NodeId>,
     },
     /// Evaluate this over these batches.
-    Scan(Scan),
+    Scan(Box<Scan>),
 }
 
 /// What to scan, and what to make of it.

@@ -130,7 +130,15 @@ mod tests {
     fn gossiped(facts: BTreeMap<String, String>) -> Snapshot {
         let address = "127.0.0.1:1".parse().unwrap();
         let node = NodeId::from_bytes([1; 32]);
-        Snapshot { peers: vec![Gossiped { node, boot: Boot::from_bytes([0; 16]), address, live: true, facts: Arc::new(facts) }] }
+        Snapshot {
+            peers: vec![Gossiped {
+                node,
+                boot: Boot::from_bytes([0; 16]),
+                address,
+                live: true,
+                facts: Arc::new(facts),
+            }],
+        }
     }
 
     #[test]

@@ -39,7 +39,17 @@ impl Performer {
     /// Returns hands for these.
     pub(crate) fn new(store: Store, net: Arc<Net>, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
         let (reads, seals) = (Arc::new(Semaphore::new(READS_MAX)), Arc::new(Semaphore::new(SEALS_MAX)));
-        Self { store, net, announcer: Announcer::new(gossip), mesh, payloads: BTreeMap::new(), recent: Arc::default(), group: Vec::new(), reads, seals }
+        Self {
+            store,
+            net,
+            announcer: Announcer::new(gossip),
+            mesh,
+            payloads: BTreeMap::new(),
+            recent: Arc::default(),
+            group: Vec::new(),
+            reads,
+            seals,
+        }
     }
 
     /// Keeps the records of `ticket` until the machine has given them a place.

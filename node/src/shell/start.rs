@@ -112,8 +112,7 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
     let (mesh, commands) = Mesh::new();
     let (stopped_sender, stopped) = oneshot::channel();
     let (seen_sender, seen) = watch::channel(Arc::new(Seen::default()));
-    let (state, state_receiver) = watch::channel(NodeState::Running);
-    let state = Arc::new(state);
+    let state = Arc::new(watch::Sender::new(NodeState::Running));
     let (stop_sender, stop) = watch::channel(false);
 
     let task = MeshTask {
@@ -148,7 +147,7 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
         seen: seen.clone(),
         metrics: metrics.clone(),
         ready: AtomicBool::new(false),
-        state: state_receiver,
+        state: state.clone(),
         net: net.clone(),
         gossip: gossip.clone(),
     });
@@ -224,7 +223,9 @@ fn state_facts(gossip: &Gossip, config: &Config, settings: &str, http: SocketAdd
 #[derive(Debug, Error)]
 pub(crate) enum RunError {
     /// The data directory cannot be made.
-    #[error("cannot create the data directory {path}: {source}; name another with --data, or give this user the right to write there")]
+    #[error(
+        "cannot create the data directory {path}: {source}; name another with --data, or give this user the right to write there"
+    )]
     Data {
         /// The directory.
         path: PathBuf,

@@ -115,7 +115,11 @@ pub(super) async fn become_ready(app: Arc<App>, seeds: bool) {
 }
 
 /// Keeps the addresses of those seen, so that they are found again after a restart or a long partition.
-pub(super) async fn keep_contacts(mut seen: watch::Receiver<Arc<Seen>>, gossip: Arc<Gossip>, store: logmesh_store::Store) {
+pub(super) async fn keep_contacts(
+    mut seen: watch::Receiver<Arc<Seen>>,
+    gossip: Arc<Gossip>,
+    store: logmesh_store::Store,
+) {
     let mut kept = Vec::new();
     loop {
         let contacts: Vec<_> = seen.borrow_and_update().addresses.values().copied().collect();
