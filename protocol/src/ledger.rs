@@ -258,3 +258,76 @@ impl Sizes {
 fn group(seq: u32) -> u16 {
     (seq / 16) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn entry(seed: u32) -> LedgerEntry {
+        LedgerEntry { id: BatchId::of(&seed.to_le_bytes()), size_bytes: seed % 100 + 1, raw_bytes: 3 * seed }
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_what_a_map_does(history in vec((0u32..70, 0u32..3, any::<bool>()), 0..90), asked in btree_set(0u32..70, 0..30)) {
+            let (mut ledger, mut model) = (Ledger::new(), BTreeMap::new());
+            for (seq, seed, removes) in history {
+                if removes {
+                    prop_assert_eq!(ledger.remove(seq), model.remove(&seq));
+                    continue;
+                }
+                let inserted = match model.get(&seq) {
+                    None => Inserted::New,
+                    Some(known) if *known == entry(seed) => Inserted::Same,
+                    Some(_) => Inserted::Different,
+                };
+                prop_assert_eq!(ledger.insert(seq, entry(seed)), inserted);
+                model.entry(seq).or_insert(entry(seed));
+                prop_assert_eq!(ledger.entry(seq), model.get(&seq).copied());
+            }
+            prop_assert_eq!(ledger.entries().collect::<BTreeMap<_, _>>(), model.clone());
+            prop_assert_eq!(ledger.held(), &model.keys().copied().collect::<SeqSet>());
+            let asked: SeqSet = asked.into_iter().collect();
+            let sum = |of: fn(&LedgerEntry) -> u32| {
+                model.iter().filter(|(seq, _)| asked.contains(**seq)).map(|(_, entry)| u64::from(of(entry))).sum::<u64>()
+            };
+            let batches = asked.intersection(ledger.held()).len();
+            let sizes = Sizes { batches, size_bytes: sum(|entry| entry.size_bytes), raw_bytes: sum(|entry| entry.raw_bytes) };
+            prop_assert_eq!(ledger.sizes(&asked), sizes);
+            prop_assert_eq!(ledger.sizes(ledger.held()), ledger.totals());
+            prop_assert_eq!(Ledger::load(model), ledger);
+        }
+
+        #[test]
+        fn the_first_that_fit_a_window_fill_it(seeds in vec(0u32..1000, 0..40), bytes_max in 0u64..600) {
+            let ledger = Ledger::load((0..).zip(seeds.iter().map(|seed| entry(*seed))));
+            let first = ledger.first_within(ledger.held(), bytes_max);
+            prop_assert_eq!(&first, &SeqSet::from_range(0..first.end()));
+            prop_assert!(first.len() <= 1 || ledger.sizes(&first).size_bytes <= bytes_max);
+            let more = SeqSet::from_range(0..first.end() + 1);
+            prop_assert!(first == *ledger.held() || ledger.sizes(&more).size_bytes > bytes_max);
+            prop_assert!(first.is_empty() == ledger.held().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_cooled_ledger_tells_the_same() {
+        let mut shelved = Shelved::Warm(Box::new(Ledger::load((0..100).map(|seq| (seq, entry(seq))))));
+        let told = (shelved.held().clone(), shelved.root(), shelved.totals());
+        shelved.cool();
+        assert_eq!((shelved.held().clone(), shelved.root(), shelved.totals()), told);
+        assert!(shelved.warm().is_none() && shelved.warm_mut().is_none());
+    }
+
+    #[test]
+    fn seqs_beyond_the_bound_are_refused() {
+        let mut ledger = Ledger::new();
+        assert_eq!(ledger.insert(LEAVES_MAX, entry(1)), Inserted::Beyond);
+        assert_eq!((ledger.entry(u32::MAX), ledger.remove(LEAVES_MAX)), (None, None));
+        assert_eq!(Ledger::load([(LEAVES_MAX, entry(1))]), Ledger::new());
+        assert!(ledger.first_within(&SeqSet::from_range(0..u32::MAX), 1).is_empty());
+    }
+}

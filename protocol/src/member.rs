@@ -315,3 +315,232 @@ pub const DISKS_MAX: usize = 8;
 pub const INCARNATION_MAX: u64 = 1 << 48;
 
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn node(number: u16) -> NodeId {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&number.to_be_bytes());
+        NodeId::from_bytes(key)
+    }
+
+    fn boot(number: u8) -> Boot {
+        Boot::from_bytes([number; 16])
+    }
+
+    fn row(number: u16, incarnation: u64, zone: &str) -> MemberRow {
+        MemberRow::joining(node(number), incarnation, boot(1), zone.into(), 1)
+    }
+
+    fn table(rows: impl IntoIterator<Item = MemberRow>) -> MemberTable {
+        let mut table = MemberTable::new();
+        table.merge(rows);
+        table
+    }
+
+    fn state() -> impl Strategy<Value = MemberState> {
+        use MemberState::{Departed, Joined, Leaving, Left};
+        prop_oneof![Just(Joined), Just(Leaving), Just(Left), Just(Departed)]
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<MemberRow>> {
+        let row = (0u16..4, 0u64..3, state(), ("[ab]?", any::<bool>()), (0u8..3, vec(0u8..12, 0..6)));
+        let row = row.prop_map(|(number, incarnation, state, (zone, clean), (disk, disks))| MemberRow {
+            state,
+            disk: boot(disk),
+            clean: clean.then_some([1; 16]),
+            disks: disks.into_iter().map(boot).collect(),
+            ..self::row(number, incarnation, &zone)
+        });
+        vec(row, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn merge_is_commutative_associative_and_idempotent(a in rows(), b in rows(), c in rows()) {
+            let merged = |parts: &[&[MemberRow]]| table(parts.iter().flat_map(|rows| rows.to_vec()));
+            prop_assert_eq!(merged(&[&a, &b, &c]), merged(&[&c, &b, &a]));
+            let mut nested = table(a.clone());
+            nested.merge(merged(&[&b, &c]).rows().cloned());
+            prop_assert_eq!(&nested, &merged(&[&a, &b, &c]));
+            prop_assert!(nested.merge(a).is_empty());
+        }
+
+        #[test]
+        fn merge_names_what_has_changed_and_digests_tell_it(a in rows(), b in rows()) {
+            let before = table(a);
+            let mut after = before.clone();
+            let changed = after.merge(b);
+            for number in 0..4 {
+                prop_assert_eq!(before.row(node(number)) != after.row(node(number)), changed.contains(&node(number)));
+            }
+            prop_assert_eq!(before.digest() == after.digest(), changed.is_empty());
+        }
+
+        #[test]
+        fn decode_is_the_inverse_of_encode(rows in rows()) {
+            prop_assert_eq!(MemberTable::decode(&table(rows.clone()).encode()), Ok(table(rows)));
+        }
+
+        #[test]
+        fn noise_never_panics(bytes: Vec<u8>) {
+            let _ = MemberTable::decode(&[&[VERSION], &bytes[..]].concat());
+        }
+
+        #[test]
+        fn a_running_node_has_its_way(rows in rows(), mut mine in rows().prop_map(|rows| rows.into_iter().next()), start in 0u8..20) {
+            let Some(mine) = &mut mine else { return Ok(()) };
+            *mine = MemberRow { state: MemberState::Joined, clean: None, disks: vec![mine.disk], ..mine.clone() };
+            let mut table = table(rows);
+            let (before, forgotten) = (mine.clone(), table.row(mine.node).is_some_and(|row| row.incarnation > mine.incarnation));
+            table.uphold(mine, boot(start));
+            prop_assert_eq!(table.row(mine.node), Some(&*mine));
+            prop_assert_eq!(mine.disk, if forgotten { boot(start) } else { before.disk });
+            prop_assert_eq!((mine.state, &mine.zone, mine.weight), (before.state, &before.zone, before.weight));
+            prop_assert!(!table.uphold(mine, boot(start)));
+        }
+
+        #[test]
+        fn departures_keep_all_their_bounds(
+            zones in vec(0u8..4, 1..40), away in vec(any::<bool>(), 40), votes in vec(0usize..40, 40), past in vec(0u8..12, 40)
+        ) {
+            let mut table = table((0..).zip(&zones).map(|(number, zone)| row(number, 1, &zone.to_string())));
+            let recent: BTreeSet<NodeId> = (0..zones.len() as u16).filter(|number| past[usize::from(*number)] == 0).map(node).collect();
+            recent.iter().for_each(|node| _ = table.depart(*node));
+            let away = (0..40).filter(|number| away[usize::from(*number)]).map(|number| (node(number), DAY)).collect();
+            let opinions = (0..40).map(|number| (node(number), votes[usize::from(number)])).collect();
+            let count = table.members().count();
+            let departing = departures(&table, &away, &opinions, &recent, DAY);
+            prop_assert!(departing.is_empty() || departing.len() + recent.len() <= (zones.len() / 10).max(1));
+            for node in &departing {
+                prop_assert!(away.contains_key(node) && 2 * opinions[node] >= count && table.is_member(*node));
+                let zone = &table.row(*node).unwrap().zone;
+                let gone = |row: &MemberRow| departing.contains(&row.node) || recent.contains(&row.node);
+                let zone_rows: Vec<_> = table.rows().filter(|row| row.zone == *zone).collect();
+                let lone = zone_rows.len() == 1;
+                let one_zone = table.rows().all(|row| row.zone == *zone);
+                prop_assert!(lone || one_zone || !zone_rows.into_iter().all(gone));
+            }
+        }
+    }
+
+    /// Away, in a mesh of so many members each in the zone given, all of one opinion: who departs?
+    fn check(zones: &[&str], away: &[(u16, u32)], opinions: usize, recent: &[u16], departing: &[u16]) {
+        let mut table = table((0..).zip(zones).map(|(number, zone)| row(number, 1, zone)));
+        recent.iter().for_each(|number| assert!(table.depart(node(*number))));
+        let away = away.iter().map(|(number, days)| (node(*number), DAY * *days)).collect();
+        let opinions = (0..zones.len() as u16).map(|number| (node(number), opinions)).collect();
+        let recent = recent.iter().map(|number| node(*number)).collect();
+        let found = departures(&table, &away, &opinions, &recent, DAY);
+        assert_eq!(found, departing.iter().map(|number| node(*number)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn departures_follow_the_rules() {
+        let (three, ten, twenty) = (&[""; 3][..], &[""; 10][..], &[""; 20][..]);
+        check(three, &[(1, 1)], 2, &[], &[1]);
+        check(three, &[(1, 0)], 2, &[], &[]);
+        check(three, &[(1, 1)], 1, &[], &[]);
+        check(&[""; 2], &[(1, 1)], 1, &[], &[1]);
+        // A tenth of the members in one period, but at least one.
+        check(three, &[(1, 1), (2, 1)], 2, &[], &[1]);
+        check(ten, &[(1, 1)], 9, &[2], &[]);
+        check(twenty, &[(3, 2), (1, 1), (2, 3)], 10, &[], &[1, 2]);
+        check(twenty, &[(3, 2), (1, 1), (2, 3)], 10, &[9], &[1]);
+        // Never a whole zone at once; a zone of one is a node.
+        let racks = &["a", "a", "b", "b", "c"].repeat(4)[..];
+        check(&[&["d", "d"], racks].concat(), &[(0, 1), (1, 1)], 22, &[], &[0]);
+        check(&[&["d", "d"], racks].concat(), &[(1, 1)], 22, &[0], &[]);
+        check(&["a", "b", "c"], &[(1, 1)], 2, &[], &[1]);
+    }
+
+    #[test]
+    fn a_node_given_up_while_it_runs_returns() {
+        let mut mine = row(1, 5, "a");
+        let mut table = table([mine.clone(), row(2, 1, "a")]);
+        assert!(table.depart(node(1)) && !table.depart(node(1)));
+        assert!(table.uphold(&mut mine, boot(9)));
+        assert_eq!(mine, row(1, 6, "a"));
+        assert!(table.is_member(node(1)));
+    }
+
+    #[test]
+    fn a_disk_that_was_wiped_or_put_back_vouches_for_nothing_old() {
+        for mut mine in [MemberRow::joining(node(1), 1, boot(3), String::new(), 1), row(1, 4, "")] {
+            let mut table = table([row(1, 5, "")]);
+            let losses = table.losses();
+            table.uphold(&mut mine, boot(3));
+            assert_eq!((mine.disk, mine.incarnation, mine.vouches_for(boot(2))), (boot(3), 6, false));
+            assert_ne!(table.losses(), losses);
+        }
+    }
+
+    #[test]
+    fn a_node_that_stopped_in_order_stays_clean_until_something_is_lost() {
+        let mut mine = row(1, 1, "");
+        let mut table = table([mine.clone(), row(2, 1, ""), row(3, 1, "")]);
+        mine.clean = Some(table.losses());
+        table.uphold(&mut mine, boot(1));
+        assert!(table.is_clean(node(1)) && !table.is_clean(node(2)));
+        table.merge([MemberRow { state: MemberState::Left, ..row(3, 2, "") }]);
+        assert!(table.is_clean(node(1)));
+        let mut after_departure = table.clone();
+        after_departure.depart(node(2));
+        assert!(!after_departure.is_clean(node(1)));
+        table.merge([MemberRow { disk: boot(2), ..row(2, 2, "") }]);
+        assert!(!table.is_clean(node(1)));
+    }
+
+    #[test]
+    fn a_replacement_has_the_place_of_all_before_it() {
+        let mut table = table([row(1, 1, "")]);
+        for (new, old) in [(2, 1), (3, 2)] {
+            let mut mine = row(new, 1, "");
+            table.replace(&mut mine, node(old));
+            table.uphold(&mut mine, boot(1));
+        }
+        let placed = table.placed();
+        assert_eq!(placed.len(), 1);
+        assert_eq!((placed[0].node, placed[0].place_key), (node(3), node(1)));
+        assert_eq!(placed[0].replaced, [node(1), node(2)]);
+    }
+
+    #[test]
+    fn only_those_who_have_joined_have_a_place() {
+        use MemberState::{Departed, Joined, Leaving, Left};
+        let states = [Joined, Leaving, Left, Departed];
+        let table = table((0..).zip(states).map(|(number, state)| MemberRow { state, ..row(number, 1, "") }));
+        assert_eq!(table.placed().iter().map(|place| place.node).collect::<Vec<_>>(), [node(0)]);
+        assert_eq!(table.members().map(|row| row.node).collect::<Vec<_>>(), [node(0), node(1)]);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let count = |table: &MemberTable| (table.members().count(), table.rows().count());
+        let full = MEMBERS_MAX as u16;
+        let mut table = table((0..full + 5).map(|number| row(number, 1, "")));
+        assert_eq!(count(&table), (MEMBERS_MAX, MEMBERS_MAX));
+        assert_eq!(table.merge([row(0, 2, "")]), [node(0)]);
+        // All depart but the first, and as many more; those of the lowest incarnation are forgotten.
+        let departed = |number| MemberRow { state: MemberState::Departed, ..row(number, u64::from(number) + 10, "") };
+        table.merge((1..full + 100).map(departed));
+        assert_eq!(count(&table), (1, 1 + DEPARTED_MAX));
+        assert!(table.row(node(99)).is_none() && table.row(node(100)).is_some());
+        assert!(table.merge([row(30_000, INCARNATION_MAX + 1, ""), row(30_001, 1, &"z".repeat(65))]).is_empty());
+    }
+
+    #[test]
+    fn the_bytes_of_version_one_stay_as_they_are() {
+        assert_eq!(
+            crate::id::BatchId::of(&table([row(1, 2, "a")]).encode()).to_string(),
+            "163130212e978ac70f915150f6bba6f1b28db3baa5ec45452e8fc9d2fecf825a"
+        );
+    }
+}

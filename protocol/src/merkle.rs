@@ -308,3 +308,137 @@ const LEVELS: u8 = 4;
 const NODE_KEY: &[u8; 32] = b"logmesh merkle: node, version 1.";
 const COMBINED_KEY: &[u8; 32] = b"logmesh merkle: union, version 1";
 const SALTED_KEY: &[u8; 32] = b"logmesh merkle: salted version 1";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
+
+    use super::*;
+
+    fn id(seed: u32) -> BatchId {
+        BatchId::of(&seed.to_le_bytes())
+    }
+
+    fn tree(batches: &BTreeMap<u32, u32>) -> Tree {
+        Tree::build(batches.iter().map(|(seq, seed)| (*seq, id(*seed))))
+    }
+
+    /// What two nodes do whose roots differ: ask for children, keep those that differ, until batches are reached.
+    fn descend(a: &Tree, b: &Tree) -> BTreeSet<u32> {
+        let mut differing = BTreeSet::new();
+        let mut paths = if a.root() == b.root() { Vec::new() } else { vec![Path::ROOT] };
+        while let Some(path) = paths.pop() {
+            let of = |tree: &Tree| tree.children(path).into_iter().collect::<BTreeMap<u8, Digest>>();
+            let (a, b) = (of(a), of(b));
+            for child in (0..FAN_OUT).filter(|child| a.get(child) != b.get(child)) {
+                match path.child(child).unwrap() {
+                    Path { level: 0, index } => _ = differing.insert(u32::from(index)),
+                    beneath => paths.push(beneath),
+                }
+            }
+        }
+        differing
+    }
+
+    proptest! {
+        #[test]
+        fn the_root_ignores_how_the_tree_came_to_be(
+            history in vec((0u32..300, 0u32..3, any::<bool>()), 0..80), far in 0u32..LEAVES_MAX
+        ) {
+            let (mut tree, mut model) = (Tree::new(), BTreeMap::new());
+            for (seq, seed, removes) in history.into_iter().map(|(seq, seed, removes)| ((seq * 7919 + far) % LEAVES_MAX, seed, removes)) {
+                if removes {
+                    prop_assert_eq!(tree.remove(seq), model.remove(&seq));
+                } else {
+                    prop_assert_eq!(tree.insert(seq, &id(seed)), model.insert(seq, id(seed)) != Some(id(seed)));
+                }
+                prop_assert_eq!(tree.id(seq), model.get(&seq).copied());
+            }
+            prop_assert_eq!(tree.iter().collect::<BTreeMap<_, _>>(), model.clone());
+            prop_assert_eq!(tree, Tree::build(model));
+        }
+
+        #[test]
+        fn the_descent_finds_what_differs_and_nothing_else(
+            a in btree_map(0u32..LEAVES_MAX, 0u32..2, 0..60), changes in btree_map(0u32..LEAVES_MAX, 0u32..3, 0..5)
+        ) {
+            let mut b = a.clone();
+            for (at, (seq, change)) in changes.into_iter().enumerate() {
+                // Half of the changes fall on batches that are there.
+                let seq = a.keys().nth(at).copied().filter(|_| at % 2 == 0).unwrap_or(seq);
+                if change == 2 { b.remove(&seq) } else { b.insert(seq, change) };
+            }
+            let differing = (0..LEAVES_MAX).filter(|seq| a.get(seq) != b.get(seq)).collect::<BTreeSet<_>>();
+            prop_assert_eq!(tree(&a).root() == tree(&b).root(), differing.is_empty());
+            prop_assert_eq!(descend(&tree(&a), &tree(&b)), differing);
+        }
+
+        #[test]
+        fn no_path_of_a_peer_panics(level: u8, index: u16, child: u8) {
+            let path = Path { level, index };
+            let children = Tree::build([(5, id(1)), (LEAVES_MAX - 1, id(2))]).children(path);
+            prop_assert!(path.is_sound() || children.is_empty());
+            let beneath = path.child(child);
+            prop_assert!(beneath.is_none_or(|beneath| path.seqs().contains(&beneath.seqs().start)));
+        }
+
+        #[test]
+        fn a_union_differs_where_any_key_or_digest_does(a in btree_map(vec(any::<u8>(), 0..3), 0u8..3, 0..5), b in btree_map(vec(any::<u8>(), 0..3), 0u8..3, 0..5)) {
+            let union = |parts: &BTreeMap<Vec<u8>, u8>| combine(parts.iter().map(|(key, byte)| (key, Digest([*byte; 32]))));
+            prop_assert_eq!(union(&a) == union(&b), a == b);
+        }
+
+        #[test]
+        fn a_salt_changes_what_the_wire_shows(a: [u8; 32], b: [u8; 32], salt: u64) {
+            let (a, b) = (Digest(a), Digest(b));
+            prop_assert_eq!(a.salted(salt) == b.salted(salt), a == b);
+            prop_assert_ne!(a.salted(salt), a.salted(salt.wrapping_add(1)));
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_batch_is_part_of_the_root() {
+        let roots: BTreeSet<Digest> =
+            [0, 1, 16, 17, 256, 4096, 65_535].map(|seq| Tree::build([(seq, id(1))]).root()).into();
+        assert_eq!(roots.len(), 7);
+    }
+
+    #[test]
+    fn a_batch_cannot_pass_for_a_group() {
+        let low = Tree::build([(0, id(1)), (1, id(2))]);
+        let group = low.children(Path { level: 2, index: 0 })[0].1;
+        let forged = Tree::build([(0, BatchId::from_bytes(*group.as_bytes()))]);
+        assert_ne!(forged.children(Path { level: 2, index: 0 })[0].1, group);
+        assert_ne!(forged.root(), low.root());
+    }
+
+    #[test]
+    fn the_roots_of_version_one_stay_as_they_are() {
+        let tree = Tree::build((0..20).map(|seq| (seq, id(seq))));
+        assert_eq!(tree.root().to_string(), "eb58801a303d8e49809acd7df4eeb71c55945a4033ccd9c06ae61f388dc3232a");
+        assert_eq!(
+            combine([(b"a", tree.root())]).to_string(),
+            "a629f2c7b875e88c443664bbb8011dc0bbdd807e37b46678cf26cfe2d7ce9d7d"
+        );
+        assert_eq!(tree.root().salted(7), [111, 5, 78, 117, 183, 125, 193, 204]);
+    }
+
+    #[test]
+    fn seqs_beyond_the_bound_are_refused() {
+        let mut tree = Tree::new();
+        assert!(!tree.insert(LEAVES_MAX, &id(1)));
+        assert_eq!((tree.remove(LEAVES_MAX), tree.id(u32::MAX)), (None, None));
+        assert_eq!(Tree::build([(LEAVES_MAX, id(1))]), Tree::new());
+    }
+
+    #[test]
+    fn a_full_tree_holds_each_id_once() {
+        let tree = Tree::build((0..LEAVES_MAX).map(|seq| (seq, id(seq))));
+        let kept: usize = tree.groups.values().map(|group| group.ids.capacity() * size_of::<BatchId>()).sum();
+        let nodes = tree.groups.len() * size_of::<Group>() + (256 + 16) * size_of::<Digest>();
+        assert!(kept + nodes < 2_400 << 10, "{kept} + {nodes} bytes");
+    }
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeId;
+use crate::id::{Boot, NodeId};
 use crate::member::MemberTable;
 use crate::merkle::Digest;
 use crate::segment::{SegmentId, Window};
@@ -83,13 +83,22 @@ pub struct Known<'a> {
 /// Who scans what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignment {
-    /// These scan all that they hold, at the time of the scan, of their own segments for which their row vouches; left out what is named
-    /// here, which others scan.
-    pub own: BTreeMap<NodeId, BTreeMap<SegmentId, SeqSet>>,
+    /// These scan their own segments.
+    pub own: BTreeMap<NodeId, OwnScan>,
     /// These scan exactly these batches besides.
     pub scans: BTreeMap<NodeId, Vec<(SegmentId, SeqSet)>>,
     /// How complete the answer is if all of that succeeds.
     pub completeness: Completeness,
+}
+
+/// What a live origin scans by itself: all that it holds, at the time of the scan, of the segments that it wrote since `since`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnScan {
+    /// The start since which the coordinator takes the origin's memory to be unbroken. Said, not left to the origin: were the two of
+    /// different minds, what lies between would be scanned twice.
+    pub since: Boot,
+    /// Left out: what the origin named damaged, and others scan, also where it is mended meanwhile.
+    pub except: BTreeMap<SegmentId, SeqSet>,
 }
 
 /// What a scan could not read, so that its records are not in the answer yet.
@@ -107,7 +116,7 @@ pub struct Unread {
 /// holder that has it, else to several, each batch to one of them; batches that a live origin names damaged likewise.
 ///
 /// The answer is called complete if and only if
-/// - every member has answered, or is away *clean* ([`MemberTable::is_clean`]);
+/// - every member, and every node that is not in the table, has answered, or is away *clean* ([`MemberTable::is_clean`]);
 /// - every answer came from a member table equal to the coordinator's;
 /// - all that heads promise and all that anyone names damaged is assigned.
 ///
@@ -115,24 +124,33 @@ pub struct Unread {
 /// one that stopped last. If it answers, it has the batch (and scans it as origin, or lists it in a row) or names it
 /// damaged. Else it is clean: when it stopped, another node that was up had the batch. That one has it still, and then answers or
 /// stopped later, against the choice; or has dropped it, when all holders were up and showed that they have it, and then one of them
-/// stopped later; or was lost, which changes the losses and makes nobody clean. The proof needs of the nodes: a node drops a
-/// segment only while all its holders are up and have just shown its root; what was quarantined stays named until it is mended; and a
-/// node that starts tells one other member its new row before it acknowledges anything, unless it knows no other. (A node that
-/// acknowledges in isolation right after a clean stop, or before anyone knows that it exists, cannot be known to others.)
+/// stopped later; or was lost, which changes the losses and makes nobody clean.
+///
+/// The proof needs of the nodes:
+/// - Tables are exchanged whole, in one message.
+/// - A node stops clean only when nodes that are up hold all that it holds and have taken over its table, its clean row in it,
+///   and when nothing that it should hold is damaged.
+/// - A node that was clean, or that remembers no earlier start, acknowledges nothing before an *established* node has its new row.
+///   Established are all others, and whoever has told one that is. (Else it could acknowledge in isolation while the others take it
+///   to be stopped or do not know it. No coordinator can see that; where a node has to be writable alone all the same, as a mesh's first
+///   node has, `complete` holds only from the moment when it has met the others.)
+/// - A node drops nothing that it wrote itself while it is a member, and of others' segments only what all holders, up at that
+///   moment, have just shown that they hold.
+/// - A node that was given seeds and has met none of them yet coordinates nothing: it knows too little to call anything complete.
+/// - What was quarantined stays named damaged, over restarts, until it is mended or expires.
 pub fn assign(known: &Known<'_>) -> Assignment {
     let mut assignment = Assignment::default();
     let mut missing: BTreeMap<NodeId, u64> = BTreeMap::new();
-    for (node, _) in known.answers() {
-        assignment.own.insert(node, BTreeMap::new());
+    for row in known.answers().filter_map(|(node, _)| known.table.row(node)) {
+        assignment.own.insert(row.node, OwnScan { since: row.disk, except: BTreeMap::new() });
     }
     for (segment, found) in known.segments() {
         let origin = segment.origin();
-        if known.answers_itself(&segment) {
-            if !found.wanted.is_empty() {
-                assignment.own.entry(origin).or_default().insert(segment, found.wanted.clone());
-            } else {
-                continue;
-            }
+        if known.answers_itself(&segment)
+            && !found.wanted.is_empty()
+            && let Some(own) = assignment.own.get_mut(&origin)
+        {
+            own.except.insert(segment, found.wanted.clone());
         }
         let left = cover(&segment, found, &mut assignment.scans);
         if !left.is_empty() {
@@ -285,3 +303,6 @@ fn overlaps(window: Window, range: &TimeRange) -> bool {
         if window == Window(u32::MAX) { Timestamp::MAX } else { Timestamp::from_nanos(window.end().as_nanos() - 1) };
     range.overlaps(first, last)
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,18 +129,20 @@ pub(super) fn judge(known: &Known<'_>, missing: &BTreeMap<NodeId, u64>) -> Compl
     completeness
 }
 
-/// Returns the members that did not answer and may have what nobody else has.
+/// Returns those who did not answer and may have what nobody else has: members, and nodes that gossip knows and the table does
+/// not yet.
 fn absent(known: &Known<'_>) -> BTreeMap<NodeId, Reason> {
+    let strangers = known.standings.keys().copied().filter(|node| known.table.row(*node).is_none());
     let mut absent = BTreeMap::new();
-    for row in known.table.members() {
-        let reason = match known.standings.get(&row.node) {
+    for node in known.table.members().map(|row| row.node).chain(strangers) {
+        let reason = match known.standings.get(&node) {
             Some(Standing::Answered(_)) => continue,
             Some(Standing::Silent(_)) => Reason::Silent,
-            Some(Standing::Away { since, .. }) if !known.table.is_clean(row.node) => Reason::Away { since: *since },
-            None if !known.table.is_clean(row.node) => Reason::Away { since: None },
-            Some(Standing::Away { .. }) | None => continue,
+            Some(Standing::Away { .. }) | None if known.table.is_clean(node) => continue,
+            Some(Standing::Away { since, .. }) => Reason::Away { since: *since },
+            None => Reason::Away { since: None },
         };
-        absent.insert(row.node, reason);
+        absent.insert(node, reason);
     }
     absent
 }
