@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logmesh_logql::{
-    Direction, Encoding, Merge, Part, Partial, Plan, QueryParams, QueryResult, parse, parse_duration, plan,
+    Direction, Encoding, Merge, Part, Partial, Plan, QueryParams, QueryResult, parse, parse_duration, parse_timestamp,
+    plan,
 };
 use logmesh_protocol::codec::{decode, encode};
 use logmesh_protocol::record::{Labels, put_metadata};
@@ -13,10 +14,10 @@ use logmesh_protocol::time::Timestamp;
 use serde_json::Value;
 
 /// A query, what is asked besides, and the answer in short (see [`short`]).
-pub(crate) type Case = (&'static str, &'static str, &'static str);
+pub(crate) type Case<'a> = (&'a str, &'a str, &'a str);
 
 /// Runs all cases over the records; reports all that fail, not only the first.
-pub(crate) fn check(records: &str, cases: &[Case]) {
+pub(crate) fn check(records: &str, cases: &[Case<'_>]) {
     let records = read_records(records);
     let mut failures = String::new();
     for (query, ask, want) in cases {
@@ -74,7 +75,7 @@ fn scatter(records: &[Record]) -> Vec<Vec<Vec<Record>>> {
     let mut blocks: Vec<Vec<Record>> = Vec::new();
     for record in records {
         let with_last = blocks.last().and_then(|block| block.last());
-        let together = with_last.is_some_and(|last| (last.seconds - record.seconds).abs() < f64::EPSILON);
+        let together = with_last.is_some_and(|last| last.timestamp == record.timestamp);
         if together || blocks.last().is_some_and(|block| block.len() < 2) {
             blocks.last_mut().unwrap().push(record.clone());
         } else {
@@ -92,7 +93,7 @@ fn scatter(records: &[Record]) -> Vec<Vec<Vec<Record>>> {
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     labels: Labels,
-    seconds: f64,
+    timestamp: Timestamp,
     metadata: Vec<(String, String)>,
     line: String,
 }
@@ -114,7 +115,7 @@ fn read_record(text: &str) -> Record {
         _ => (Vec::new(), rest),
     };
     let labels = Labels::new(pairs(labels));
-    Record { labels, seconds: seconds.parse().unwrap(), metadata, line: line.replace('⏎', "\n") }
+    Record { labels, timestamp: at(seconds), metadata, line: line.replace('⏎', "\n") }
 }
 
 fn pairs(text: &str) -> Vec<(String, String)> {
@@ -133,10 +134,10 @@ pub(crate) fn rows(records: &[Record]) -> Rows {
     }
     let (mut rows, mut lines) = (Rows::default(), Vec::new());
     for (labels, mut records) in streams {
-        records.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        records.sort_by_key(|record| record.timestamp);
         let start = rows.timestamps.len();
         for record in records {
-            rows.timestamps.push(at(record.seconds));
+            rows.timestamps.push(record.timestamp);
             lines.extend_from_slice(record.line.as_bytes());
             rows.line_ends.push(lines.len() as u32);
             let mut bytes = Vec::new();
@@ -157,25 +158,25 @@ pub(crate) fn rows(records: &[Record]) -> Rows {
     rows
 }
 
-fn at(seconds: f64) -> Timestamp {
-    Timestamp::from_nanos((seconds * 1e9).round() as i64)
+/// Reads seconds; up to ten digits are seconds with and without a point.
+fn at(seconds: &str) -> Timestamp {
+    parse_timestamp(seconds).unwrap()
 }
 
 /// Reads what is asked besides the query, in words: `at 30` (instant), `0..60 step 10`, `forward`, `limit 2`, `series 3`. Without any: everything from 0 to 100 s, newest first, steps of 10 s.
 pub(crate) fn read_ask(ask: &str) -> QueryParams {
-    let seconds = |text: &str| at(text.parse().unwrap());
-    let mut params = QueryParams::range(at(0.0), at(100.0), parse_duration("10s").unwrap());
+    let mut params = QueryParams::range(at("0"), at("100"), parse_duration("10s").unwrap());
     let mut words = ask.split_whitespace();
     while let Some(word) = words.next() {
         match word {
-            "at" => params = QueryParams::instant(seconds(words.next().unwrap())),
+            "at" => params = QueryParams::instant(at(words.next().unwrap())),
             "step" => params.step = Some(parse_duration(words.next().unwrap()).unwrap()),
             "forward" => params.direction = Direction::Forward,
             "limit" => params.limit = words.next().unwrap().parse().unwrap(),
             "series" => params.series_max = words.next().unwrap().parse().unwrap(),
             range => {
                 let (start, end) = range.split_once("..").unwrap();
-                (params.start, params.end) = (seconds(start), seconds(end));
+                (params.start, params.end) = (at(start), at(end));
             }
         }
     }
