@@ -305,4 +305,6 @@ fn overlaps(window: Window, range: &TimeRange) -> bool {
 }
 
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod tests;
