@@ -110,7 +110,11 @@ impl Push {
             println!("{outcome}");
             return;
         }
-        let copies = tally.copies.map_or_else(String::new, |copies| format!(", each in at least {copies} copies"));
+        let copies = match tally.copies {
+            None => String::new(),
+            Some(1) => ", some held by one node only so far".to_owned(),
+            Some(copies) => format!(", held by at least {copies} nodes"),
+        };
         let rejected = match tally.rejected {
             0 => String::new(),
             count => format!("; {} rejected", human_count(count)),

@@ -132,16 +132,23 @@ impl Mesh {
             human_bytes(self.disk.free_bytes),
         );
         text.push_str(&self.show_members(paint));
-        let under = match self.segments.under_copied {
-            0 => format!("all in full copies ({} wanted)", self.copies),
-            count => {
-                paint.paint(Colour::Yellow, &format!("{} in fewer than {} copies", human_count(count), self.copies))
-            }
-        };
+        let under = self.show_copies(paint);
         let Segments { count, batches, .. } = self.segments;
         text.push_str(&format!("\nsegments  {} with {} batches, {under}\n", human_count(count), human_count(batches)));
         text.push_str(&format!("repair    {}\n", self.repair.show(paint)));
         text
+    }
+
+    /// A mesh that is too small for `copies` has nothing to catch up with, and yet less than was asked for.
+    fn show_copies(&self, paint: Paint) -> String {
+        let (copies, members) = (self.copies, self.remaining().count());
+        let too_small = usize::try_from(copies).is_ok_and(|copies| members < copies);
+        let said = match self.segments.under_copied {
+            0 if !too_small => return format!("all in full copies ({copies} wanted)"),
+            0 => format!("on every one of {members} members; {copies} are needed for all copies"),
+            count => format!("{} in fewer than {copies} copies", human_count(count)),
+        };
+        paint.paint(Colour::Yellow, &said)
     }
 
     fn show_members(&self, paint: Paint) -> String {
@@ -207,7 +214,7 @@ mod tests {
     use super::*;
 
     fn mesh() -> Mesh {
-        let json = r#"{"node":"12D3KooWabcdefgh","name":"a","version":"0.1.0","ready":true,"copies":3,"state":"running",
+        let json = r#"{"node":"12D3KooWabcdefgh","name":"a","version":"0.1.0","ready":true,"copies":2,"state":"running",
             "disk":{"free_bytes":1073741824,"state":"writable"},"members":[
             {"node":"12D3KooWabcdefgh","name":"a","state":"live","self":true,"address":"127.0.0.1:7946","zone":"",
              "weight":1,"version":"0.1.0","since_seconds":12.3,"owed_batches":0,"owed_bytes":0,"disk":"writable"},
@@ -229,7 +236,7 @@ NAME  NODE      STATE  SINCE  ZONE  WEIGHT  ADDRESS         VERSION  DISK      O
 a*    abcdefgh  live   12.3s  -     1       127.0.0.1:7946  0.1.0    writable  nothing
 b     zzzzzzzz  live   -      r1    1       127.0.0.1:7947  0.1.0    writable  nothing
 
-segments  1 with 2 batches, all in full copies (3 wanted)
+segments  1 with 2 batches, all in full copies (2 wanted)
 repair    1 rounds, 1 in sync, last 2.0s ago; 1 batches received (1 B); nothing damaged
 ";
         assert_eq!(shown, expected);
@@ -255,6 +262,12 @@ repair    1 rounds, 1 in sync, last 2.0s ago; 1 batches received (1 B); nothing 
         let mut departed = mesh();
         departed.members[1].state = "departed".to_owned();
         assert!(departed.is_well());
+    }
+
+    #[test]
+    fn too_few_members_for_all_copies_are_told() {
+        let lonely = Mesh { copies: 3, ..mesh() };
+        assert!(lonely.show(Paint::plain()).contains("on every one of 2 members; 3 are needed for all copies"));
     }
 
     #[test]
