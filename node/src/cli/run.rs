@@ -101,7 +101,8 @@ impl Flags {
 }
 
 fn start_log(config: &Config) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.own.log).map_err(|error| {
+    // What libraries say beside our own words is for those who ask for it; a directive typed later wins.
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.own.log)).map_err(|error| {
         Failure::Config(ConfigError::Invalid {
             key: "node.log",
             origin: config.own.log.clone(),
@@ -116,6 +117,7 @@ fn start_log(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+const QUIET: &str = "chitchat=error,libp2p_swarm=warn,libp2p_tcp=warn,yamux=error";
 const ELSEWHERE: &str = "\
 Each flag can also be given as LOGMESH_<NAME> in the environment or in the file that --config names; flags beat the \
 environment, which beats the file. There are more settings than flags: `logmesh config --reference` lists them all.";
