@@ -1,342 +1,263 @@
 //! The machine: all that a node decides about the mesh, from its arguments alone.
 //!
 //! Handling never fails. Shells perform the outputs in order and decide nothing. Record bytes pass beside the machine; it
-//! sees ids, intervals, roots, sizes and deadlines.
+//! sees ids, intervals, roots, sizes and deadlines. The parts below each hold one concern; here they are only joined.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-
-use crate::batch::BatchFrame;
+use self::append::Journal;
+use self::context::{Context, Timer};
+use self::fetch::Fetches;
+use self::members::Members;
+use self::push::Push;
+use self::receive::Receiving;
+use self::repair::Rounds;
+use self::scrub::Scrub;
+use self::seal::Seals;
+use self::segments::Segments;
+use self::serve::Serving;
+use self::state::State;
+use self::stop::Stopping;
+use crate::config::Config;
 use crate::id::{Boot, NodeId};
-use crate::ledger::LedgerEntry;
 use crate::message::Message;
-use crate::segment::{ExtentId, SegmentId, Window};
-use crate::seq_set::SeqSet;
+use crate::segment::SegmentId;
+use crate::time::{Instant, Now};
 
-/// Names an append until it is answered. Drawn by the shell, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
+mod append;
+mod context;
+mod expiry;
+mod fetch;
+mod handover;
+mod have;
+mod interface;
+mod members;
+mod push;
+mod receive;
+mod repair;
+mod scrub;
+mod seal;
+mod segments;
+mod serve;
+mod state;
+mod status;
+mod stop;
 
-/// What the machine is told.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// Gossip's whole new view.
-    View(View),
-    /// A group of records of one tenant and one window wants a place in this node's journal. At most one group is
-    /// being stored at a time: the shell gathers the next meanwhile.
-    Append(Append),
-    /// The store has made these durable (appended or taken from a peer), or had them already.
-    Stored(Vec<StoredBatch>),
-    /// The store could not make these durable. `from` is none for an append.
-    StoreFailed {
-        /// Who sent them.
-        from: Option<NodeId>,
-        /// Their places.
-        batches: Vec<(SegmentId, u32)>,
-        /// Whether the disk is full; else the bytes were bad or the disk failed.
-        full: bool,
-    },
-    /// A peer's message.
-    Message {
-        /// The peer.
-        from: NodeId,
-        /// What it says.
-        message: Message,
-    },
-    /// A peer's batches. Their hashes are checked by the store before it keeps them.
-    Batches {
-        /// The peer.
-        from: NodeId,
-        /// The batches.
-        frames: Vec<BatchFrame>,
-    },
-    /// A peer's sealed extent.
-    Extent {
-        /// The peer.
-        from: NodeId,
-        /// Which one.
-        extent: ExtentId,
-        /// As [`Output::SendExtent`] sent it.
-        bytes: Bytes,
-    },
-    /// The answer to [`Output::Seal`]; none if it could not be sealed (it is tried again later).
-    Sealed {
-        /// The segment.
-        segment: SegmentId,
-        /// What came to be.
-        extent: Option<(ExtentId, u64)>,
-    },
-    /// The answer to [`Output::Adopt`]: the batches within that are now held, or none if the bytes were refused.
-    Adopted {
-        /// Who sent it.
-        from: NodeId,
-        /// Which one.
-        extent: ExtentId,
-        /// What is held of it now.
-        batches: Option<Vec<StoredBatch>>,
-    },
-    /// The answer to [`Output::LoadLedger`].
-    LedgerLoaded {
-        /// The segment.
-        segment: SegmentId,
-        /// All that is held of it, in order.
-        entries: Vec<(u32, LedgerEntry)>,
-    },
-    /// Batches that were to be sent could not be read: they are damaged. Also the answer to [`Output::Verify`] and what
-    /// a scan found; empty if all is well.
-    Verified {
-        /// The segment.
-        segment: SegmentId,
-        /// What does not hash to its id.
-        damaged: SeqSet,
-        /// Whether the whole segment was read.
-        whole: bool,
-    },
-    /// The answer to [`Output::Quarantine`]: what is no longer held.
-    Quarantined {
-        /// The segment.
-        segment: SegmentId,
-        /// What was taken out.
-        seqs: SeqSet,
-    },
-    /// The answer to [`Output::SendBatches`] or [`Output::SendExtent`]: so many bytes left for the peer, or none left
-    /// because it cannot be reached or its queue is full.
-    Sent {
-        /// The peer.
-        to: NodeId,
-        /// The segment.
-        segment: SegmentId,
-        /// What was sent of it.
-        seqs: SeqSet,
-        /// How many bytes.
-        bytes: u64,
-    },
-    /// An operator gives a member up.
-    Forget(NodeId),
-    /// An operator takes this node out of the mesh: it stays as a source until all it holds is at full copies elsewhere.
-    Leave,
-    /// The process is about to end: hand over what is owed, then [`Output::Stopped`].
-    Stop,
+pub use self::interface::{
+    Announcement, Append, Event, Input, Output, Peer, Recovered, RecoveredSegment, StoredBatch, Ticket, View,
+};
+pub use self::status::{MemberStatus, RepairStatus, SegmentStatus};
+pub use crate::member::MemberState;
+
+/// One node's part of the protocol.
+pub struct Replica {
+    context: Context,
+    members: Members,
+    segments: Segments,
+    journal: Journal,
+    push: Push,
+    receiving: Receiving,
+    fetches: Fetches,
+    serving: Serving,
+    rounds: Rounds,
+    seals: Seals,
+    scrub: Scrub,
+    stop: Option<Stopping>,
+    /// Own segments of which somebody may be owed something new. At most those of the present journal.
+    dirty: BTreeSet<SegmentId>,
+    /// Segments that this node lacks wholly though their live origin should bring them, and since when that is known.
+    lacking: BTreeMap<SegmentId, Instant>,
+    persisted: Vec<u8>,
+    expired_at: Instant,
+    has_begun: bool,
 }
 
-/// What the machine wants done, in order.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Send a message to a peer. It may be lost; the machine asks again.
-    Send {
-        /// The peer.
-        to: NodeId,
-        /// The message.
-        message: Message,
-    },
-    /// Read these batches from the store (or from what was just stored) and send them. Answer: [`Input::Sent`].
-    SendBatches {
-        /// The peer.
-        to: NodeId,
-        /// The segment.
-        segment: SegmentId,
-        /// Which of it.
-        seqs: SeqSet,
-    },
-    /// Read a sealed extent and send it whole. Answer: [`Input::Sent`].
-    SendExtent {
-        /// The peer.
-        to: NodeId,
-        /// Which one.
-        extent: ExtentId,
-    },
-    /// Store the records of `ticket` as this batch. Answer: [`Input::Stored`] or [`Input::StoreFailed`].
-    StoreAppend {
-        /// The append.
-        ticket: Ticket,
-        /// Its segment.
-        segment: SegmentId,
-        /// Its number.
-        seq: u32,
-    },
-    /// Store what a peer sent. Answer: [`Input::Stored`] and, for those refused, [`Input::StoreFailed`].
-    StoreFrames {
-        /// The peer.
-        from: NodeId,
-        /// The batches; none of them is held already.
-        frames: Vec<BatchFrame>,
-    },
-    /// Adopt a peer's sealed extent. Answer: [`Input::Adopted`].
-    Adopt {
-        /// The peer.
-        from: NodeId,
-        /// Which one.
-        extent: ExtentId,
-        /// As it came.
-        bytes: Bytes,
-    },
-    /// Seal the batches `[from, to)`. Answer: [`Input::Sealed`].
-    Seal(ExtentId),
-    /// Load a segment's ledger. Answer: [`Input::LedgerLoaded`].
-    LoadLedger(SegmentId),
-    /// Read all that is held of a segment and hash it. Answer: [`Input::Verified`].
-    Verify(SegmentId),
-    /// Set damaged batches aside. Answer: [`Input::Quarantined`].
-    Quarantine {
-        /// The segment.
-        segment: SegmentId,
-        /// Which of it.
-        seqs: SeqSet,
-    },
-    /// Delete all that is held of a segment. No answer.
-    Drop(SegmentId),
-    /// Answer a client: its records are durable in so many copies, this node's among them.
-    Acknowledge {
-        /// The append.
-        ticket: Ticket,
-        /// How many nodes are known to hold it.
-        copies: u8,
-    },
-    /// Answer a client: its records were not stored.
-    Refuse {
-        /// The append.
-        ticket: Ticket,
-        /// Whether the disk is full.
-        full: bool,
-    },
-    /// Keep these bytes where the next start finds them ([`Recovered::state`]). No answer.
-    Persist(Bytes),
-    /// Tell this about ourselves by gossip, in place of what was told before.
-    Announce(Announcement),
-    /// Something that an operator may want to read or count.
-    Event(Event),
-    /// The answer to [`Input::Stop`]: nothing more will come. `clean` if all that this node held is held elsewhere too.
-    Stopped {
-        /// Whether answers stay complete without this node.
-        clean: bool,
-    },
+impl Replica {
+    /// Returns the machine of the node `id` in its start `boot`, which knows what was `found` on disk. Equal arguments and equal inputs
+    /// give equal outputs. It wants to be called at once: [`Replica::poll_timeout`] is due from the beginning.
+    pub fn new(id: NodeId, boot: Boot, config: Config, found: Recovered, seed: u64) -> Self {
+        let context = Context::new(id, boot, config, seed);
+        // Whoever cannot read his own memory has lost it: he joins anew, and others' tables remember the rest.
+        let mut state = State::decode(&found.state).unwrap_or_default();
+        let members = Members::recovered(&context, &mut state);
+        let mut segments = Segments::recovered(found.segments);
+        segments.remember_quarantined(state.quarantined);
+        Self {
+            context,
+            members,
+            segments,
+            journal: Journal::default(),
+            push: Push::default(),
+            receiving: Receiving::default(),
+            fetches: Fetches::default(),
+            serving: Serving::default(),
+            rounds: Rounds::default(),
+            seals: Seals::default(),
+            scrub: Scrub::default(),
+            stop: None,
+            dirty: BTreeSet::new(),
+            lacking: BTreeMap::new(),
+            persisted: Vec::new(),
+            expired_at: Instant::default(),
+            has_begun: false,
+        }
+    }
+
+    /// Takes in what has happened.
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        self.enter(now);
+        if self.stop.as_ref().is_some_and(Stopping::is_done) {
+            return;
+        }
+        match input {
+            Input::View(view) => self.on_view(view),
+            Input::Append(append) => self.append(append),
+            Input::Stored(batches) => self.on_stored(batches),
+            Input::StoreFailed { from, batches, full } => self.on_store_failed(from, &batches, full),
+            Input::Message { from, message } => self.on_message(from, message),
+            Input::Batches { from, frames } => self.on_batches(from, frames),
+            Input::Extent { from, extent, bytes } => self.on_extent(from, extent, bytes),
+            Input::Sealed { segment, extent } => self.on_sealed(segment, extent),
+            Input::Adopted { from, extent, batches } => self.on_adopted(from, extent, batches),
+            Input::LedgerLoaded { segment, entries } => self.segments.on_loaded(&mut self.context, segment, entries),
+            Input::Verified { segment, damaged, whole } => self.on_verified(segment, &damaged, whole),
+            Input::Quarantined { segment, seqs } => self.on_quarantined(segment, &seqs),
+            Input::Sent { to, segment, seqs, bytes } => self.on_sent(to, segment, &seqs, bytes),
+            Input::Forget(node) => self.forget(node),
+            Input::Leave => self.leave(),
+            Input::Stop => self.begin_stop(),
+        }
+    }
+
+    /// Takes in that time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.enter(now);
+        let mut due = Vec::new();
+        while let Some(timer) = self.context.due() {
+            due.push(timer);
+        }
+        due.into_iter().for_each(|timer| self.on_timer(timer));
+    }
+
+    /// Returns what is to be done next. To be called until there is nothing, after each call above or after several.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.context.poll() {
+            return Some(output);
+        }
+        self.push_dirty();
+        self.tell_held();
+        self.context.poll()
+    }
+
+    /// Returns when [`Replica::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.context.next_timeout()
+    }
+
+    fn enter(&mut self, now: Now) {
+        self.context.now = now;
+        if !self.has_begun {
+            self.has_begun = true;
+            self.begin();
+            self.find_tails();
+            self.segments.load_next(&mut self.context);
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Acknowledge => self.on_acknowledge_timer(),
+            Timer::Push => self.on_push_timer(),
+            Timer::Serve => self.on_serve_timer(),
+            Timer::Repair => self.on_repair_timer(),
+            Timer::Announce => self.announce_changes(),
+            Timer::Stop => self.on_stop_timer(),
+            Timer::Tick => self.on_tick(),
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.context.arm(Timer::Tick, TICK);
+        if self.stop.as_ref().is_some_and(Stopping::is_done) {
+            return;
+        }
+        self.tick_departures();
+        self.tick_heads();
+        self.tick_full();
+        self.tick_standins();
+        self.tick_fetches();
+        self.tick_expiry();
+        self.tick_seals();
+        self.tick_scrub();
+        self.tick_handover();
+        self.exchange_members();
+        self.segments.tidy(&mut self.context);
+        self.announce_changes();
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message) {
+        match message {
+            Message::Held { segment, held } => self.on_held(from, segment, &held),
+            Message::Ask { segments } => self.on_ask(from, segments),
+            Message::Members { digest, rows, answer } => self.on_members(from, digest, rows, answer),
+            Message::MembersKnown { digest } => self.on_members_known(digest),
+            Message::Compare { salt, members, digest, suspects } => {
+                self.hear_suspects(from, suspects);
+                self.on_compare(from, salt, members, digest);
+            }
+            Message::Same { salt } => self.on_same(from, salt),
+            Message::Later { salt } => self.on_later(from, salt),
+            Message::Differ { salt, level } => self.on_differ(from, salt, level),
+            Message::Have { segments } => self.on_have(from, segments),
+            Message::Confirm { segment, root } => self.confirm(segment, from, root),
+            Message::Want { segment, seqs } => self.on_want(from, segment, seqs),
+            Message::Tree { segment, salt, nodes } => self.on_tree(from, segment, salt, nodes),
+            Message::Suspect { segment, .. } => self.on_suspect(segment),
+            Message::Offer { extent, .. } => self.on_offer(from, extent),
+            Message::Take { extent } => self.on_take(from, extent),
+        }
+    }
+
+    fn on_sent(&mut self, to: NodeId, segment: SegmentId, seqs: &crate::seq_set::SeqSet, bytes: u64) {
+        if !self.on_push_sent(to, segment, seqs) {
+            self.on_served(to, segment, seqs, bytes);
+        }
+    }
+
+    /// Returns the placement of a segment, as far as it matters, and keeps it.
+    fn order(&mut self, id: &SegmentId) -> Vec<NodeId> {
+        let order = self.order_of(id);
+        let epoch = self.members.epoch;
+        if let Some(segment) = self.segments.find_mut(id).filter(|segment| segment.order.0 != epoch) {
+            segment.order = (epoch, order.clone());
+        }
+        order
+    }
+
+    fn order_of(&self, id: &SegmentId) -> Vec<NodeId> {
+        if let Some(segment) = self.segments.find(id).filter(|segment| segment.order.0 == self.members.epoch) {
+            return segment.order.1.clone();
+        }
+        let mut order = self.members.order(id);
+        order.truncate(usize::from(self.context.config.copies) + SPARES_KEPT);
+        order
+    }
+
+    fn holders(&mut self, id: &SegmentId) -> Vec<NodeId> {
+        let mut order = self.order(id);
+        order.truncate(usize::from(self.context.config.copies));
+        order
+    }
+
+    fn holders_of(&self, id: &SegmentId) -> Vec<NodeId> {
+        let mut order = self.order_of(id);
+        order.truncate(usize::from(self.context.config.copies));
+        order
+    }
 }
 
-/// Records that want a place in this node's journal.
-#[derive(Clone, Copy, Debug)]
-pub struct Append {
-    /// Names the append in the answers.
-    pub ticket: Ticket,
-    /// The hour of record time in which all of them lie.
-    pub window: Window,
-    /// How many bytes they have, uncompressed.
-    pub raw_bytes: u64,
-    /// How many copies to wait for before the answer, this node's among them.
-    pub copies: u8,
-}
-
-/// A batch that is durable in the own store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredBatch {
-    /// The segment.
-    pub segment: SegmentId,
-    /// The number within.
-    pub seq: u32,
-    /// Its id and sizes.
-    pub entry: LedgerEntry,
-    /// Who sent it; none for an append.
-    pub from: Option<NodeId>,
-}
-
-/// What gossip says of all others right now, whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
-    /// All nodes that gossip knows, this one left out.
-    pub peers: BTreeMap<NodeId, Peer>,
-}
-
-/// What gossip says of one other node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Whether the failure detector takes it to be up.
-    pub live: bool,
-    /// Its last known start.
-    pub boot: Boot,
-    /// What it last told about itself.
-    pub said: Announcement,
-}
-
-/// What a node tells about itself by gossip.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announcement {
-    /// The digest of its member table.
-    pub members: [u8; 16],
-    /// How many batches it has written to each open segment of its present journal: window, part, count.
-    pub heads: BTreeMap<(Window, u32), u32>,
-    /// Whether it stopped in order, with all it held held elsewhere too.
-    pub clean: bool,
-    /// Whether its disk refuses writes.
-    pub full: bool,
-}
-
-/// What the shell found on disk at the start.
-#[derive(Clone, Debug, Default)]
-pub struct Recovered {
-    /// What was last given to [`Output::Persist`]; empty at the first start.
-    pub state: Bytes,
-    /// What is held.
-    pub segments: Vec<RecoveredSegment>,
-}
-
-/// What is held of one segment at the start.
-#[derive(Clone, Debug)]
-pub struct RecoveredSegment {
-    /// The segment.
-    pub segment: SegmentId,
-    /// What is held of it.
-    pub held: SeqSet,
-    /// Which of it lies in extents.
-    pub extents: Vec<ExtentId>,
-    /// How many raw bytes the rest has.
-    pub tail_raw_bytes: u64,
-}
-
-/// Something that an operator may want to read or count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A member went away or came back.
-    Liveness {
-        /// The member.
-        node: NodeId,
-        /// Whether it is back.
-        live: bool,
-    },
-    /// A member departed: placement moves.
-    Departed(NodeId),
-    /// A repair round has ended.
-    RepairEnded {
-        /// The peer.
-        peer: NodeId,
-        /// Whether nothing differed.
-        in_sync: bool,
-        /// Batches that came from it.
-        batches: u64,
-        /// Bytes that came from it.
-        bytes: u64,
-    },
-    /// Batches did not hash to their ids and were set aside.
-    Damaged {
-        /// The segment.
-        segment: SegmentId,
-        /// How many.
-        batches: u64,
-    },
-    /// Batches that were damaged are whole again.
-    Mended {
-        /// The segment.
-        segment: SegmentId,
-        /// How many.
-        batches: u64,
-    },
-    /// A segment left this node.
-    Dropped {
-        /// The segment.
-        segment: SegmentId,
-        /// Whether it expired; else its holders have it.
-        expired: bool,
-    },
-    /// This node has left: all it held is at full copies elsewhere.
-    Left,
-}
+/// How often the housekeeping is done.
+const TICK: Duration = Duration::from_secs(1);
+/// How many nodes behind the holders can stand in.
+const SPARES_KEPT: usize = 13;

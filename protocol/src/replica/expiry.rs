@@ -1,0 +1,48 @@
+//! Expiry: a pure function of window and retention, equal on all nodes up to their clocks.
+
+use std::time::Duration;
+
+use super::Replica;
+use crate::segment::SegmentId;
+use crate::time::{Instant, Timestamp};
+
+impl Replica {
+    fn expires(&self, segment: &SegmentId) -> Timestamp {
+        segment.window.end().saturating_add(self.context.config.retention)
+    }
+
+    /// Tells whether a segment is deleted by now, here and everywhere, or was here a moment ago: nothing more is taken for it.
+    pub(super) fn is_gone(&self, segment: &SegmentId) -> bool {
+        let skew = self.context.config.clock_skew_max;
+        self.expires(segment).saturating_add(skew) <= self.context.now.timestamp || self.segments.is_dropping(segment)
+    }
+
+    /// Tells whether a segment is so near its expiry that others may have deleted it already: it is not compared.
+    pub(super) fn is_expiring(&self, segment: &SegmentId) -> bool {
+        let skew = self.context.config.clock_skew_max;
+        self.expires(segment).saturating_sub(skew) <= self.context.now.timestamp
+    }
+
+    pub(super) fn tick_expiry(&mut self) {
+        if self.context.ago(self.expired_at) < EXPIRY_PAUSE && self.expired_at != Instant::default() {
+            return;
+        }
+        self.expired_at = self.context.now.instant;
+        let skew = self.context.config.clock_skew_max;
+        let now = self.context.now.timestamp;
+        for id in self.segments.ids() {
+            // They sort by window: after the first that lives, all do.
+            if self.expires(&id).saturating_add(skew) > now {
+                break;
+            }
+            self.drop_segment(id, true);
+            self.journal.forget(id.window);
+        }
+        let retention = self.context.config.retention;
+        let first = |id: &SegmentId| id.window.end().saturating_add(retention) > now;
+        self.lacking.retain(|id, _| first(id));
+    }
+}
+
+/// How often expiry is looked for.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(10);

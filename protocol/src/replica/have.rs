@@ -1,0 +1,204 @@
+//! Two nodes tell each other what they hold of a segment: what is missing is read off the sets, and what is alike is confirmed.
+
+use std::time::Duration;
+
+use super::Replica;
+use super::interface::Event;
+use super::segments::Mark;
+use crate::id::NodeId;
+use crate::merkle::{Digest, Path};
+use crate::message::{Fingerprint, Has, Message, NODES_MAX, SEGMENTS_MAX, Salt, Wish};
+use crate::segment::SegmentId;
+use crate::seq_set::SeqSet;
+
+impl Replica {
+    /// Tells `to` what is held here of `segments`.
+    pub(super) fn tell_have(&mut self, to: NodeId, segments: Vec<SegmentId>, wish: Wish) {
+        let has: Vec<Has> = segments.into_iter().filter_map(|id| self.has(id, wish)).collect();
+        for segments in has.chunks(SEGMENTS_MAX) {
+            self.context.send(to, Message::Have { segments: segments.to_vec() });
+        }
+    }
+
+    fn has(&self, id: SegmentId, wish: Wish) -> Option<Has> {
+        let segment = self.segments.find(&id)?;
+        let held = match wish {
+            // Who stops or lets go shows everything: what is not shown is not handed over.
+            Wish::Take | Wish::Confirm => segment.held.clone(),
+            Wish::More | Wish::Nothing => segment.settled(self.context.now.instant, self.context.config.repair_grace),
+        };
+        let root = segment.root().filter(|_| held == segment.held);
+        Some(Has { segment: id, held, root, wish })
+    }
+
+    pub(super) fn on_have(&mut self, from: NodeId, segments: Vec<Has>) {
+        let mut more = Vec::new();
+        for has in segments.into_iter().take(SEGMENTS_MAX) {
+            if self.is_gone(&has.segment) || self.is_expiring(&has.segment) {
+                continue;
+            }
+            more.extend(self.compare_segment(from, has));
+        }
+        self.tell_have(from, more, Wish::Nothing);
+    }
+
+    /// Takes what is missing, confirms what is alike; returns the segment if the other should hear that there is more of it here.
+    fn compare_segment(&mut self, from: NodeId, has: Has) -> Option<SegmentId> {
+        let id = has.segment;
+        let held = self.segments.held(&id);
+        let lack = has.held.difference(&held);
+        if !lack.is_empty() {
+            self.consider_lack(from, id, &lack, has.wish);
+        } else if let Some(segment) = self.segments.find_mut(&id) {
+            segment.lacking_since = None;
+        }
+        if lack.is_empty() && !has.held.is_empty() {
+            self.compare_roots(from, &has, held == has.held);
+        }
+        let surplus = self.settled(&id).difference(&has.held);
+        (has.wish == Wish::More && !surplus.is_empty()).then_some(id)
+    }
+
+    fn settled(&self, id: &SegmentId) -> SeqSet {
+        let (now, grace) = (self.context.now.instant, self.context.config.repair_grace);
+        self.segments.find(id).map(|segment| segment.settled(now, grace)).unwrap_or_default()
+    }
+
+    /// Fetches what is missing here, if it is this node's to hold. What a live origin should be bringing just now is left to it for a
+    /// while, so that it does not come twice.
+    fn consider_lack(&mut self, from: NodeId, id: SegmentId, lack: &SeqSet, wish: Wish) {
+        let now = self.context.now.instant;
+        let is_mine = self.holders(&id).contains(&self.context.id);
+        let damaged = self.segments.find(&id).map(|segment| segment.quarantined.clone()).unwrap_or_default();
+        let lack = if is_mine || wish == Wish::Take { lack.clone() } else { lack.intersection(&damaged) };
+        if lack.is_empty() || self.members.full_since.is_some() {
+            return;
+        }
+        let origin = id.origin();
+        let pushed = origin != from
+            && origin != self.context.id
+            && self.members.is_live(origin)
+            && self.members.boot(origin) == Some(id.journal.boot)
+            && wish != Wish::Take
+            && lack.intersection(&damaged).is_empty();
+        if pushed {
+            let patience = self.context.config.push_retry * 2;
+            let since = match self.segments.find_mut(&id) {
+                Some(segment) => *segment.lacking_since.get_or_insert(now),
+                None if self.lacking.len() >= LACKING_MAX => return,
+                None => *self.lacking.entry(id).or_insert(now),
+            };
+            if now.since(since) < patience {
+                return;
+            }
+        }
+        self.lacking.remove(&id);
+        self.fetch(from, id, &lack);
+    }
+
+    /// All that the other holds is held here, by number. Whether it is by content too, the roots say.
+    fn compare_roots(&mut self, from: NodeId, has: &Has, equal_sets: bool) {
+        let Some(theirs) = has.root else { return };
+        let Some(mine) = self.segments.root_over(&mut self.context, &has.segment, &has.held) else { return };
+        if mine != theirs {
+            self.descend_from(from, has.segment, vec![Path::ROOT]);
+            return;
+        }
+        if equal_sets {
+            self.confirm(has.segment, from, mine);
+        }
+        if has.wish != Wish::Nothing {
+            self.context.send(from, Message::Confirm { segment: has.segment, root: mine });
+        }
+    }
+
+    /// Notes that `peer` holds what was held here under `root`.
+    pub(super) fn confirm(&mut self, id: SegmentId, peer: NodeId, root: Digest) {
+        let (now, boot) = (self.context.now.instant, self.members.boot(peer));
+        if let Some(segment) = self.segments.find_mut(&id) {
+            let mark = segment.marks.entry(peer).or_default();
+            *mark = Mark { confirmed: Some((root, now, boot)), asked: None };
+        }
+    }
+
+    /// Sends the children of some nodes of the Merkle tree.
+    fn descend_from(&mut self, to: NodeId, segment: SegmentId, paths: Vec<Path>) {
+        let salt = self.context.salt();
+        let Some(ledger) = self.segments.warm(&mut self.context, &segment) else { return };
+        let word = u64::from_le_bytes(salt);
+        let salted = |(child, digest): (u8, Digest)| (child, digest.salted(word));
+        let children = |path: Path| (path, ledger.children(path).into_iter().map(salted).collect());
+        let nodes = paths.into_iter().take(NODES_MAX).map(children).collect();
+        self.context.send(to, Message::Tree { segment, salt, nodes });
+    }
+
+    /// Compares nodes of the tree with the own ones and goes one level lower, down to the batches.
+    pub(super) fn on_tree(
+        &mut self,
+        from: NodeId,
+        segment: SegmentId,
+        salt: Salt,
+        nodes: Vec<(Path, Vec<(u8, Fingerprint)>)>,
+    ) {
+        let Some(ledger) = self.segments.warm(&mut self.context, &segment) else { return };
+        let word = u64::from_le_bytes(salt);
+        let (mut below, mut suspect) = (Vec::new(), SeqSet::new());
+        for (path, theirs) in nodes.into_iter().take(NODES_MAX) {
+            for (child, digest) in ledger.children(path) {
+                // A child that the other lacks is a hole, not damage: the sets tell of it.
+                let other = theirs.iter().find(|(at, _)| *at == child);
+                let Some(lower) =
+                    other.filter(|(_, theirs)| *theirs != digest.salted(word)).and_then(|_| path.child(child))
+                else {
+                    continue;
+                };
+                match path.level {
+                    1 => {
+                        suspect.insert(u32::from(lower.index));
+                    }
+                    _ => below.push(lower),
+                }
+            }
+        }
+        if !below.is_empty() {
+            self.descend_from(from, segment, below);
+        }
+        if !suspect.is_empty() {
+            self.context.send(from, Message::Suspect { segment, seqs: suspect.clone() });
+            self.on_suspect(segment);
+        }
+    }
+
+    /// Somebody has another id for a batch: one of the two copies, or ledgers, is damaged. Reading the own one tells which.
+    pub(super) fn on_suspect(&mut self, segment: SegmentId) {
+        let recently = |at| self.context.ago(at) < SUSPECT_AGAIN;
+        if self.segments.find(&segment).is_some_and(|held| !held.verified_at.is_some_and(recently)) {
+            self.verify_soon(segment);
+        }
+    }
+
+    /// Batches turned out to be damaged: they are fetched again from whoever holds them.
+    pub(super) fn seek_quarantined(&mut self) {
+        let ids: Vec<SegmentId> =
+            self.segments.iter().filter(|(_, segment)| !segment.quarantined.is_empty()).map(|(id, _)| *id).collect();
+        for peer in self.members.live().collect::<Vec<_>>() {
+            let mut sought = Vec::new();
+            for id in &ids {
+                if sought.len() < SEGMENTS_MAX && self.order(id).contains(&peer) {
+                    sought.push(*id);
+                }
+            }
+            self.tell_have(peer, sought, Wish::More);
+        }
+    }
+
+    pub(super) fn on_damaged(&mut self, id: SegmentId, damaged: &SeqSet) {
+        self.rounds.stats.damaged += damaged.len();
+        self.context.event(Event::Damaged { segment: id, batches: damaged.len() });
+    }
+}
+
+/// The most segments that are known to be missing wholly and left to their origins for a while; further ones wait.
+const LACKING_MAX: usize = 65_536;
+/// A segment that was read whole within this time is not read again because a peer suspects it.
+const SUSPECT_AGAIN: Duration = Duration::from_secs(600);

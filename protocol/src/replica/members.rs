@@ -1,0 +1,473 @@
+//! Who is there: gossip's views, the member table and its exchange with others, departures, and what this node tells of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Replica;
+use super::context::{Context, Timer};
+use super::interface::{Announcement, Event, Output, Peer, View};
+use super::state::State;
+use crate::id::{Boot, NodeId};
+use crate::member::{self, MemberRow, MemberState, MemberTable};
+use crate::message::Message;
+use crate::placement::{self, Place};
+use crate::plan::Heads;
+use crate::segment::SegmentId;
+use crate::time::Instant;
+
+/// All that is known of the others.
+pub(super) struct Members {
+    pub(super) table: MemberTable,
+    pub(super) mine: MemberRow,
+    /// Whoever is in the view or in the table, this node left out.
+    pub(super) peers: BTreeMap<NodeId, PeerState>,
+    /// What placement is computed from, and its number, raised whenever it changes.
+    places: Vec<Place>,
+    pub(super) epoch: u64,
+    /// Whether another member knows this node's row, so that nobody takes it for stopped in order.
+    pub(super) is_known: bool,
+    pub(super) heads: BTreeMap<NodeId, Heads>,
+    /// Whom others take to have departed, and when they said so.
+    opinions: BTreeMap<NodeId, (Instant, BTreeSet<NodeId>)>,
+    departed: BTreeMap<NodeId, Instant>,
+    announced: Announcement,
+    announced_at: Option<Instant>,
+    persisted_at: Option<Instant>,
+    pub(super) is_changed: bool,
+    /// Own appends or others' batches were refused for want of room, and when.
+    pub(super) full_since: Option<Instant>,
+}
+
+/// What is known of one other node.
+#[derive(Clone, Debug)]
+pub(super) struct PeerState {
+    pub(super) live: bool,
+    /// Since when it is live, or away.
+    pub(super) since: Instant,
+    /// Since when it can take no batches: away, or its disk is full.
+    pub(super) unable_since: Option<Instant>,
+    pub(super) boot: Option<Boot>,
+    pub(super) said: Announcement,
+    /// When rows were last sent to it.
+    exchanged: Option<Instant>,
+}
+
+impl PeerState {
+    fn unseen(now: Instant) -> Self {
+        let said = Announcement::default();
+        Self { live: false, since: now, unable_since: Some(now), boot: None, said, exchanged: None }
+    }
+
+    /// Tells whether it can take batches now.
+    pub(super) fn is_able(&self) -> bool {
+        self.unable_since.is_none()
+    }
+}
+
+impl Members {
+    /// Returns what was known at the last stop. The row is brought up at the first call that brings a clock.
+    pub(super) fn recovered(context: &Context, state: &mut State) -> Self {
+        let config = &context.config;
+        let fresh = || MemberRow::joining(context.id, 0, context.boot, config.zone.clone(), config.weight);
+        let mut table = MemberTable::new();
+        table.merge(std::mem::take(&mut state.rows));
+        let heads = std::mem::take(&mut state.heads);
+        let heads = heads.into_iter().map(|(node, (at, counts))| (node, Heads { at, counts })).collect();
+        Self {
+            table,
+            mine: state.mine.take().unwrap_or_else(fresh),
+            peers: BTreeMap::new(),
+            places: Vec::new(),
+            epoch: 0,
+            is_known: false,
+            heads,
+            opinions: BTreeMap::new(),
+            departed: BTreeMap::new(),
+            announced: Announcement::default(),
+            announced_at: None,
+            persisted_at: None,
+            is_changed: true,
+            full_since: None,
+        }
+    }
+
+    pub(super) fn is_live(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.live)
+    }
+
+    pub(super) fn is_able(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(PeerState::is_able)
+    }
+
+    pub(super) fn boot(&self, node: NodeId) -> Option<Boot> {
+        self.peers.get(&node)?.boot
+    }
+
+    /// Returns the members that are live, this node left out.
+    pub(super) fn live(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.iter().filter(|(node, peer)| peer.live && self.table.is_member(**node)).map(|(node, _)| *node)
+    }
+
+    /// Tells whether there is another member, up or not.
+    pub(super) fn has_others(&self) -> bool {
+        self.table.members().any(|row| row.node != self.mine.node)
+    }
+
+    pub(super) fn order(&self, segment: &SegmentId) -> Vec<NodeId> {
+        placement::order(segment, &self.places)
+    }
+}
+
+impl Replica {
+    /// The first thing after the start: this node's row is one later than all before.
+    pub(super) fn begin(&mut self) {
+        let (context, members) = (&mut self.context, &mut self.members);
+        let seconds = u64::try_from(context.now.timestamp.as_nanos() / 1_000_000_000).unwrap_or(0);
+        let mine = &mut members.mine;
+        mine.incarnation = seconds.clamp(mine.incarnation + 1, member::INCARNATION_MAX.max(mine.incarnation + 1));
+        mine.clean = None;
+        mine.zone.clone_from(&context.config.zone);
+        mine.weight = context.config.weight;
+        if !mine.state.is_member() {
+            mine.state = MemberState::Joined;
+        }
+        if let Some(old) = context.config.replaces {
+            members.table.replace(mine, old);
+        }
+        self.on_table_changed();
+        self.context.arm(Timer::Repair, Duration::ZERO);
+    }
+
+    pub(super) fn on_view(&mut self, view: View) {
+        let now = self.context.now.instant;
+        let mut moved = false;
+        let mut view = view;
+        for (node, peer) in &self.members.peers {
+            // The view is whole: who is not in it is away.
+            let (boot, said) = (peer.boot.unwrap_or(self.context.boot), peer.said.clone());
+            if peer.live {
+                view.peers.entry(*node).or_insert(Peer { live: false, boot, said });
+            }
+        }
+        for (node, seen) in view.peers {
+            if node == self.context.id {
+                continue;
+            }
+            let peer = self.members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
+            let (was_live, was_able, old_boot) = (peer.live, peer.is_able(), peer.boot);
+            if was_live != seen.live {
+                (peer.live, peer.since) = (seen.live, now);
+            }
+            let able = seen.live && !seen.said.full;
+            peer.unable_since = if able { None } else { peer.unable_since.or(Some(now)) };
+            (peer.boot, peer.said) = (Some(seen.boot), seen.said);
+            let restarted = old_boot != peer.boot;
+            moved |= was_able != able || restarted || was_live != seen.live;
+            if seen.live {
+                self.hear_heads(node);
+            }
+            if was_live != seen.live {
+                self.context.event(Event::Liveness { node, live: seen.live });
+            }
+            if (seen.live && !was_live) || restarted {
+                self.on_returned(node, old_boot.is_some() && restarted);
+            } else if was_live && !seen.live {
+                self.on_gone(node);
+            }
+        }
+        self.exchange_members();
+        if moved {
+            self.on_ability_moved();
+        }
+    }
+
+    fn on_returned(&mut self, node: NodeId, restarted: bool) {
+        if restarted {
+            self.push_forgets(node);
+        }
+        self.repair_soon(node, Duration::ZERO);
+    }
+
+    /// An origin is gone: those who hold its segments with this node make sure that they all have all of it.
+    fn on_gone(&mut self, node: NodeId) {
+        self.push_gives_up(node);
+        self.fetches_give_up(node);
+        let mut partners = BTreeSet::new();
+        let newest: Vec<_> =
+            self.segments.iter().rev().filter(|(id, _)| id.origin() == node).map(|(id, _)| *id).collect();
+        for id in newest.into_iter().take(NEWEST_LOOKED_AT) {
+            partners.extend(self.holders(&id).into_iter().filter(|holder| self.members.is_live(*holder)));
+        }
+        partners.into_iter().for_each(|partner| self.repair_soon(partner, Duration::ZERO));
+    }
+
+    /// Keeps what `node` told of its heads. Segments of its present start that it names no more have all their copies; those of
+    /// earlier starts stay until it says that it is settled.
+    fn hear_heads(&mut self, node: NodeId) {
+        let (now, config) = (self.context.now, &self.context.config);
+        let Some(peer) = self.members.peers.get(&node) else { return };
+        let Some(boot) = peer.boot else { return };
+        let journal = crate::id::JournalId { node, boot };
+        let heads = self.members.heads.entry(node).or_default();
+        heads.counts.retain(|segment, _| {
+            let expires = segment.window.end().saturating_add(config.retention);
+            let kept = segment.journal.boot != boot && !peer.said.settled;
+            kept && now.timestamp < expires
+        });
+        let room = HEADS_MAX.saturating_sub(heads.counts.len());
+        let all_fit = peer.said.heads.len() <= room;
+        let said = peer.said.heads.iter().take(room);
+        heads
+            .counts
+            .extend(said.map(|((window, part), count)| (SegmentId { window: *window, journal, part: *part }, *count)));
+        if peer.said.settled && all_fit {
+            heads.at = Some(now.timestamp.saturating_sub(GOSSIP_LAG));
+        }
+    }
+
+    /// Sends rows to a few of those whose table differs; they pass on what they learn.
+    pub(super) fn exchange_members(&mut self) {
+        let (now, digest) = (self.context.now.instant, self.members.table.digest());
+        let due = |peer: &PeerState| {
+            let recently = peer.exchanged.is_some_and(|at| now.since(at) < EXCHANGE_PAUSE);
+            peer.live && peer.said.members != digest && !recently
+        };
+        let mut differing: Vec<_> =
+            self.members.peers.iter().filter(|(_, peer)| due(peer)).map(|(node, _)| *node).collect();
+        for _ in 0..EXCHANGES_AT_ONCE.min(differing.len()) {
+            let at = self.context.below(differing.len() as u64) as usize;
+            let node = differing.swap_remove(at);
+            self.send_rows(node, false);
+        }
+    }
+
+    pub(super) fn send_rows(&mut self, to: NodeId, answer: bool) {
+        if let Some(peer) = self.members.peers.get_mut(&to) {
+            peer.exchanged = Some(self.context.now.instant);
+        }
+        let table = &self.members.table;
+        let (digest, rows) = (table.digest(), table.rows().cloned().collect());
+        self.context.send(to, Message::Members { digest, rows, answer });
+    }
+
+    pub(super) fn on_members(&mut self, from: NodeId, digest: [u8; 16], rows: Vec<MemberRow>, answer: bool) {
+        let knows_mine = rows.contains(&self.members.mine);
+        self.merge_rows(rows);
+        if answer {
+            if knows_mine {
+                self.on_members_known(self.members.table.digest());
+            }
+        } else if self.members.table.digest() == digest {
+            self.context.send(from, Message::MembersKnown { digest });
+        } else {
+            self.send_rows(from, true);
+        }
+    }
+
+    pub(super) fn on_members_known(&mut self, digest: [u8; 16]) {
+        if digest == self.members.table.digest() {
+            self.members.is_known = true;
+            self.acknowledge_all_due();
+            self.stop_is_known();
+        }
+    }
+
+    pub(super) fn merge_rows(&mut self, rows: Vec<MemberRow>) {
+        let before: BTreeSet<NodeId> = self.members.table.members().map(|row| row.node).collect();
+        if self.members.table.merge(rows).is_empty() {
+            return;
+        }
+        let me = self.context.id;
+        let departed: Vec<_> =
+            before.into_iter().filter(|node| *node != me && !self.members.table.is_member(*node)).collect();
+        departed.into_iter().for_each(|node| self.note_departed(node));
+        self.on_table_changed();
+    }
+
+    fn note_departed(&mut self, node: NodeId) {
+        self.members.departed.insert(node, self.context.now.instant);
+        self.context.event(Event::Departed(node));
+    }
+
+    pub(super) fn forget(&mut self, node: NodeId) {
+        if node != self.context.id && self.members.table.depart(node) {
+            self.note_departed(node);
+            self.on_table_changed();
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        if self.members.mine.state == MemberState::Joined {
+            self.change_mine(|mine| mine.state = MemberState::Leaving);
+        }
+    }
+
+    pub(super) fn change_mine(&mut self, change: impl FnOnce(&mut MemberRow)) {
+        change(&mut self.members.mine);
+        self.members.mine.incarnation += 1;
+        self.on_table_changed();
+    }
+
+    /// Refutes what is wrong about this node, and lets a new placement take effect.
+    fn on_table_changed(&mut self) {
+        let (context, members) = (&mut self.context, &mut self.members);
+        if members.table.uphold(&mut members.mine, context.boot) {
+            members.is_known = false;
+        }
+        let now = context.now.instant;
+        for row in members.table.members().filter(|row| row.node != context.id) {
+            members.peers.entry(row.node).or_insert_with(|| PeerState::unseen(now));
+        }
+        members.is_changed = true;
+        self.context.arm(Timer::Announce, Duration::ZERO);
+        self.exchange_members();
+        let places = self.members.table.placed();
+        if places == self.members.places {
+            return;
+        }
+        self.members.places = places;
+        self.members.epoch += 1;
+        self.on_ability_moved();
+        let live: Vec<_> = self.members.live().collect();
+        live.into_iter().for_each(|node| self.repair_soon(node, Duration::ZERO));
+    }
+
+    pub(super) fn hear_suspects(&mut self, from: NodeId, suspects: Vec<NodeId>) {
+        if self.members.table.is_member(from) {
+            let suspects = suspects.into_iter().take(member::MEMBERS_MAX).collect();
+            self.members.opinions.insert(from, (self.context.now.instant, suspects));
+        }
+    }
+
+    /// Returns the members that are away, and for how long.
+    fn away(&self) -> BTreeMap<NodeId, Duration> {
+        let peers = self.members.peers.iter().filter(|(node, peer)| !peer.live && self.members.table.is_member(**node));
+        peers.map(|(node, peer)| (*node, self.context.ago(peer.since))).collect()
+    }
+
+    pub(super) fn suspects(&self) -> Vec<NodeId> {
+        member::suspects(&self.away(), self.context.config.depart_after)
+    }
+
+    /// Gives up those of whom enough members are of the opinion that they departed.
+    pub(super) fn tick_departures(&mut self) {
+        let depart_after = self.context.config.depart_after;
+        let (now, away) = (self.context.now.instant, self.away());
+        let lately = self.context.config.repair_interval * (2 * self.members.peers.len() as u32 + 2);
+        let members = &mut self.members;
+        members.opinions.retain(|node, (at, _)| now.since(*at) < lately && members.table.is_member(*node));
+        members.departed.retain(|_, at| now.since(*at) < depart_after);
+        let mine = member::suspects(&away, depart_after);
+        if mine.is_empty() {
+            return;
+        }
+        let mut counts: BTreeMap<NodeId, usize> = mine.into_iter().map(|node| (node, 1)).collect();
+        for (_, suspects) in members.opinions.values() {
+            suspects.iter().for_each(|node| {
+                counts.entry(*node).and_modify(|count| *count += 1);
+            });
+        }
+        let recent = members.departed.keys().copied().collect();
+        for node in member::departures(&members.table, &away, &counts, &recent, depart_after) {
+            self.forget(node);
+        }
+    }
+
+    /// Tells and persists what has changed, each at most so often.
+    pub(super) fn announce_changes(&mut self) {
+        let said = self.announcement();
+        if said != self.members.announced || self.members.announced_at.is_none() {
+            match self.members.announced_at.map(|at| self.context.ago(at)) {
+                Some(ago) if ago < ANNOUNCE_PAUSE => self.context.arm(Timer::Announce, ANNOUNCE_PAUSE - ago),
+                _ => {
+                    self.members.announced = said.clone();
+                    self.members.announced_at = Some(self.context.now.instant);
+                    self.context.output(Output::Announce(said));
+                }
+            }
+        }
+        // Heads change all the time and are worth little alone: they go with the rest, or now and then.
+        let due = self.members.persisted_at.is_none_or(|at| self.context.ago(at) >= PERSIST_HEADS_EVERY);
+        if self.members.is_changed || due {
+            self.persist();
+        }
+    }
+
+    pub(super) fn persist(&mut self) {
+        let members = &mut self.members;
+        (members.is_changed, members.persisted_at) = (false, Some(self.context.now.instant));
+        let heads = members.heads.iter().map(|(node, heads)| (*node, (heads.at, heads.counts.clone()))).collect();
+        let quarantined = self.segments.iter().filter(|(_, segment)| !segment.quarantined.is_empty());
+        let state = State {
+            mine: Some(members.mine.clone()),
+            rows: members.table.rows().cloned().collect(),
+            heads,
+            quarantined: quarantined.map(|(id, segment)| (*id, segment.quarantined.clone())).collect(),
+        };
+        let bytes = state.encode();
+        if bytes != self.persisted {
+            self.persisted.clone_from(&bytes);
+            self.context.output(Output::Persist(bytes.into()));
+        }
+    }
+
+    fn announcement(&mut self) -> Announcement {
+        let (heads, settled) = (self.open_heads(), self.is_settled());
+        Announcement {
+            members: self.members.table.digest(),
+            heads,
+            clean: self.members.mine.clean.is_some(),
+            full: self.members.full_since.is_some(),
+            settled,
+        }
+    }
+
+    /// Notes that the store had no room. After a while it is tried again: somebody may have made some.
+    pub(super) fn note_full(&mut self, full: bool) {
+        if full != self.members.full_since.is_some() {
+            self.members.full_since = full.then_some(self.context.now.instant);
+            self.context.arm(Timer::Announce, Duration::ZERO);
+        }
+    }
+
+    pub(super) fn tick_full(&mut self) {
+        if self.members.full_since.is_some_and(|since| self.context.ago(since) >= FULL_RETRY) {
+            self.note_full(false);
+        }
+    }
+
+    /// Forgets what was heard of nodes that are neither live nor members.
+    pub(super) fn tick_heads(&mut self) {
+        let now = self.context.now.timestamp;
+        let retention = self.context.config.retention;
+        let alive = |segment: &SegmentId| now < segment.window.end().saturating_add(retention);
+        let members = &mut self.members;
+        members.heads.retain(|node, heads| {
+            heads.counts.retain(|segment, _| alive(segment));
+            members.table.is_member(*node)
+        });
+        members.peers.retain(|node, peer| peer.live || members.table.is_member(*node));
+    }
+
+    /// Returns what `node` last told of its heads.
+    pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
+        self.members.heads.get(&node).cloned().unwrap_or_default()
+    }
+}
+
+/// What was heard is taken to have been said so much earlier, by gossip's delay.
+const GOSSIP_LAG: Duration = Duration::from_secs(10);
+/// The most heads that are kept of one node; while it has more, nothing is said of what is known to be included.
+const HEADS_MAX: usize = 4_096;
+/// Rows are sent to so many at once; who differs still is served at the next view.
+const EXCHANGES_AT_ONCE: usize = 3;
+/// Rows are not sent again to one peer within this time.
+const EXCHANGE_PAUSE: Duration = Duration::from_millis(500);
+/// What is announced changes at most so often: it is a fact to be gossiped to all.
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(250);
+/// How often the heads of others are written down.
+const PERSIST_HEADS_EVERY: Duration = Duration::from_secs(30);
+/// How long after a refusal for want of room it is tried again.
+const FULL_RETRY: Duration = Duration::from_secs(10);
+/// Of an origin that went away, so many segments are looked at for those who share them.
+const NEWEST_LOOKED_AT: usize = 64;

@@ -1,0 +1,342 @@
+//! Repair rounds: with one peer at a time, from the digest of everything down to the segments that differ (DESIGN §8).
+//!
+//! Compared is what both nodes are holders of; members' tables must be equal for that, so rows are exchanged first where they
+//! are not. Whoever answers keeps no state: each message brings its salt and its scope. What a node holds beyond its own
+//! share is [handed over](super::handover) instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Replica;
+use super::context::Timer;
+use super::interface::Event;
+use crate::id::NodeId;
+use crate::merkle::{Digest, combine};
+use crate::message::{DAYS_MAX, FINGERPRINTS_MAX, Fingerprint, Level, Message, Salt, WINDOWS_MAX, Wish};
+use crate::segment::{SegmentId, Window};
+use crate::time::Instant;
+
+/// When to compare with whom, and the round in progress.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    current: Option<Round>,
+    /// With whom to compare out of turn, and not before when. At most the members.
+    urgent: BTreeMap<NodeId, Instant>,
+    /// When the next round in turn is due.
+    next_at: Instant,
+    last_peer: Option<NodeId>,
+    pub(super) stats: Stats,
+}
+
+/// What came of all rounds since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stats {
+    pub(super) rounds: u64,
+    pub(super) in_sync: u64,
+    pub(super) last_round: Option<Instant>,
+    pub(super) batches: u64,
+    pub(super) bytes: u64,
+    pub(super) damaged: u64,
+}
+
+#[derive(Debug)]
+struct Round {
+    peer: NodeId,
+    salt: Salt,
+    /// When something was last heard of it.
+    touched: Instant,
+    batches: u64,
+    bytes: u64,
+    /// Whether batches moved, in either direction.
+    progress: bool,
+}
+
+/// What two nodes both should hold, as one of them has it: per window the segments with their roots.
+pub(super) struct Shared(BTreeMap<u32, Vec<(SegmentId, Digest)>>);
+
+impl Shared {
+    fn digest(&self) -> Digest {
+        combine(self.days().iter().map(|(day, digest)| (day.to_be_bytes(), *digest)))
+    }
+
+    fn days(&self) -> BTreeMap<u32, Digest> {
+        let mut days: BTreeMap<u32, Vec<(u32, Digest)>> = BTreeMap::new();
+        for window in self.0.keys() {
+            days.entry(Window(*window).day()).or_default().push((*window, self.window(*window)));
+        }
+        let digest =
+            |windows: Vec<(u32, Digest)>| combine(windows.into_iter().map(|(key, digest)| (key.to_be_bytes(), digest)));
+        days.into_iter().map(|(day, windows)| (day, digest(windows))).collect()
+    }
+
+    fn window(&self, window: u32) -> Digest {
+        let segments = self.0.get(&window).into_iter().flatten();
+        combine(segments.map(|(segment, root)| (segment.to_bytes(), *root)))
+    }
+
+    fn windows_of(&self, days: &BTreeSet<u32>) -> Vec<(u32, Digest)> {
+        let within = self.0.keys().filter(|window| days.contains(&Window(**window).day()));
+        within.map(|window| (*window, self.window(*window))).collect()
+    }
+
+    /// Returns the segments of `windows` by their fingerprints.
+    fn segments_of(&self, windows: &BTreeSet<u32>, salt: Salt) -> BTreeMap<Fingerprint, SegmentId> {
+        let within = windows.iter().filter_map(|window| self.0.get(window)).flatten();
+        let named = |(segment, root): &(SegmentId, Digest)| {
+            combine([(segment.to_bytes(), *root)]).salted(u64::from_le_bytes(salt))
+        };
+        within.map(|segment| (named(segment), segment.0)).collect()
+    }
+}
+
+impl Replica {
+    /// Compares with `peer` out of turn.
+    pub(super) fn repair_soon(&mut self, peer: NodeId, wait: Duration) {
+        let at = self.context.now.instant + wait;
+        self.rounds.urgent.entry(peer).and_modify(|known| *known = (*known).min(at)).or_insert(at);
+        self.context.arm(Timer::Repair, wait);
+    }
+
+    /// Returns what this node and `peer` both should hold, as it is here. Left out is what changed a moment ago, what was not looked
+    /// through since the start, and what is about to expire: clocks differ.
+    fn shared_with(&mut self, peer: NodeId) -> Shared {
+        let (now, grace, me) = (self.context.now.instant, self.context.config.repair_grace, self.context.id);
+        let mut shared: BTreeMap<u32, Vec<(SegmentId, Digest)>> = BTreeMap::new();
+        for id in self.segments.ids() {
+            if self.is_expiring(&id) {
+                continue;
+            }
+            let holders = self.holders(&id);
+            let Some(segment) = self.segments.find(&id) else { continue };
+            let both = holders.contains(&me) && holders.contains(&peer);
+            let Some(root) =
+                segment.root().filter(|_| both && !segment.held.is_empty() && !segment.is_active(now, grace))
+            else {
+                continue;
+            };
+            shared.entry(id.window.0).or_default().push((id, root));
+        }
+        Shared(shared)
+    }
+
+    pub(super) fn on_repair_timer(&mut self) {
+        self.end_round_if_due();
+        if self.rounds.current.is_none()
+            && self.segments.is_loaded()
+            && self.stop.as_ref().is_none_or(|stop| !stop.is_done())
+        {
+            self.begin_next_round();
+        }
+        let wait = if self.rounds.current.is_some() || !self.rounds.urgent.is_empty() {
+            ROUND_TICK
+        } else {
+            self.rounds.next_at.since(self.context.now.instant).max(ROUND_TICK)
+        };
+        self.context.arm(Timer::Repair, wait);
+    }
+
+    fn begin_next_round(&mut self) {
+        let now = self.context.now.instant;
+        let live: BTreeSet<NodeId> = self.members.live().collect();
+        self.rounds.urgent.retain(|node, _| live.contains(node));
+        let urgent = self.rounds.urgent.iter().filter(|(_, at)| **at <= now).min_by_key(|(node, at)| (**at, **node));
+        let urgent = urgent.map(|(node, _)| *node);
+        let peer = match urgent {
+            Some(peer) => Some(peer),
+            None if self.rounds.next_at <= now => {
+                let interval = self.context.config.repair_interval;
+                self.rounds.next_at = now + self.context.jittered(interval);
+                let next = live.iter().find(|node| Some(**node) > self.rounds.last_peer).or(live.first()).copied();
+                self.rounds.last_peer = next;
+                next
+            }
+            None => None,
+        };
+        let Some(peer) = peer else { return };
+        self.rounds.urgent.remove(&peer);
+        let salt = self.context.salt();
+        let digest = self.shared_with(peer).digest().salted(u64::from_le_bytes(salt));
+        self.rounds.current = Some(Round { peer, salt, touched: now, batches: 0, bytes: 0, progress: false });
+        let (members, suspects) = (self.members.table.digest(), self.suspects());
+        self.context.send(peer, Message::Compare { salt, members, digest, suspects });
+    }
+
+    /// A round that is still quiet has ended: all that came of it has come, or its peer does not answer.
+    fn end_round_if_due(&mut self) {
+        let Some(round) = &self.rounds.current else { return };
+        let quiet = self.context.ago(round.touched);
+        let waiting = self.fetches.is_waiting(round.peer);
+        if quiet >= ROUND_QUIET && !waiting || !self.members.is_live(round.peer) {
+            self.end_round(false);
+        }
+    }
+
+    fn end_round(&mut self, in_sync: bool) {
+        let Some(round) = self.rounds.current.take() else { return };
+        let stats = &mut self.rounds.stats;
+        stats.rounds += 1;
+        stats.in_sync += u64::from(in_sync);
+        stats.last_round = Some(self.context.now.instant);
+        let Round { peer, batches, bytes, .. } = round;
+        self.context.event(Event::RepairEnded { peer, in_sync, batches, bytes });
+        if round.progress && !in_sync {
+            // Messages are bounded, and so is what one round finds: see whether there is more.
+            let grace = self.context.config.repair_grace;
+            self.repair_soon(peer, grace);
+        }
+        self.context.arm(Timer::Repair, Duration::ZERO);
+    }
+
+    /// Batches move between this node and `peer`.
+    pub(super) fn note_round_progress(&mut self, peer: NodeId) {
+        let now = self.context.now.instant;
+        if let Some(round) = self.rounds.current.as_mut().filter(|round| round.peer == peer) {
+            (round.progress, round.touched) = (true, now);
+        }
+    }
+
+    pub(super) fn note_received(&mut self, from: NodeId, batches: u64, bytes: u64) {
+        self.rounds.stats.batches += batches;
+        self.rounds.stats.bytes += bytes;
+        if let Some(round) = self.rounds.current.as_mut().filter(|round| round.peer == from) {
+            round.batches += batches;
+            round.bytes += bytes;
+            round.touched = self.context.now.instant;
+        }
+    }
+
+    pub(super) fn on_compare(&mut self, from: NodeId, salt: Salt, members: [u8; 16], digest: Fingerprint) {
+        if members != self.members.table.digest() {
+            // The two would not compare the same segments. It tries again once it has merged the rows.
+            self.send_rows(from, false);
+            return;
+        }
+        if !self.segments.is_loaded() {
+            self.context.send(from, Message::Later { salt });
+            return;
+        }
+        let shared = self.shared_with(from);
+        if shared.digest().salted(u64::from_le_bytes(salt)) == digest {
+            self.context.send(from, Message::Same { salt });
+            self.confirm_shared(from, &shared);
+            return;
+        }
+        let days = shared.days().into_iter().map(|(day, digest)| (day, digest.salted(u64::from_le_bytes(salt))));
+        self.context.send(from, Message::Differ { salt, level: Level::Days(days.collect()) });
+    }
+
+    pub(super) fn on_same(&mut self, from: NodeId, salt: Salt) {
+        if self.is_round(from, salt) {
+            let shared = self.shared_with(from);
+            self.confirm_shared(from, &shared);
+            self.end_round(true);
+        }
+    }
+
+    pub(super) fn on_later(&mut self, from: NodeId, salt: Salt) {
+        if self.is_round(from, salt) {
+            self.rounds.current = None;
+            self.repair_soon(from, LATER);
+        }
+    }
+
+    fn is_round(&self, from: NodeId, salt: Salt) -> bool {
+        self.rounds.current.as_ref().is_some_and(|round| round.peer == from && round.salt == salt)
+    }
+
+    /// All that both should hold is alike: each is known to hold what the other does.
+    fn confirm_shared(&mut self, peer: NodeId, shared: &Shared) {
+        for (id, root) in shared.0.values().flatten() {
+            self.confirm(*id, peer, *root);
+        }
+    }
+
+    pub(super) fn on_differ(&mut self, from: NodeId, salt: Salt, level: Level) {
+        let now = self.context.now.instant;
+        if let Some(round) = self.rounds.current.as_mut().filter(|round| round.peer == from && round.salt == salt) {
+            round.touched = now;
+        }
+        let shared = self.shared_with(from);
+        let word = u64::from_le_bytes(salt);
+        let next = match level {
+            Level::Days(theirs) => {
+                let mine = shared.days().into_iter().map(|(day, digest)| (day, digest.salted(word)));
+                let days = newest_differing(mine, theirs, DAYS_MAX);
+                let windows =
+                    shared.windows_of(&days).into_iter().map(|(window, digest)| (window, digest.salted(word)));
+                Level::Windows { windows: windows.collect(), days: days.into_iter().collect() }
+            }
+            Level::Windows { days, windows: theirs } => {
+                let days: BTreeSet<u32> = days.into_iter().take(DAYS_MAX).collect();
+                let mine = shared.windows_of(&days).into_iter().map(|(window, digest)| (window, digest.salted(word)));
+                let windows = newest_differing(mine, theirs, WINDOWS_MAX);
+                let segments = shared.segments_of(&windows, salt).into_keys().take(FINGERPRINTS_MAX);
+                Level::Segments { segments: segments.collect(), windows: windows.into_iter().collect() }
+            }
+            Level::Segments { windows, segments } => {
+                let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
+                let theirs: BTreeSet<Fingerprint> = segments.into_iter().collect();
+                let mine = shared.segments_of(&windows, salt);
+                let differing: Vec<_> =
+                    mine.iter().filter(|(name, _)| !theirs.contains(*name)).map(|(_, id)| *id).collect();
+                // What changed a moment ago is in no digest, but an old hole in it is a hole.
+                let named: BTreeSet<SegmentId> = mine.values().copied().collect();
+                let active = self.active_in(&windows, from, &named);
+                let unknown: Vec<_> = theirs.into_iter().filter(|name| !mine.contains_key(name)).collect();
+                if !unknown.is_empty() {
+                    let windows = windows.into_iter().collect();
+                    self.context
+                        .send(from, Message::Differ { salt, level: Level::Unknown { windows, segments: unknown } });
+                }
+                self.tell_have(from, differing.into_iter().chain(active).collect(), Wish::More);
+                return;
+            }
+            Level::Unknown { windows, segments } => {
+                let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
+                let mine = shared.segments_of(&windows, salt);
+                let named = segments.iter().filter_map(|name| mine.get(name)).copied().collect();
+                self.tell_have(from, named, Wish::More);
+                return;
+            }
+        };
+        self.context.send(from, Message::Differ { salt, level: next });
+    }
+
+    /// Returns the segments of `windows` that both should hold and that are too active to be compared by digest.
+    fn active_in(&mut self, windows: &BTreeSet<u32>, peer: NodeId, compared: &BTreeSet<SegmentId>) -> Vec<SegmentId> {
+        let candidates: Vec<SegmentId> = self
+            .segments
+            .ids()
+            .into_iter()
+            .filter(|id| windows.contains(&id.window.0) && !compared.contains(id))
+            .collect();
+        let me = self.context.id;
+        let mut active = Vec::new();
+        for id in candidates {
+            let holders = self.holders(&id);
+            if holders.contains(&me) && holders.contains(&peer) && !self.is_expiring(&id) {
+                active.push(id);
+            }
+        }
+        active
+    }
+}
+
+/// Returns the newest keys that only one side has, or that it has otherwise than the other.
+fn newest_differing(
+    mine: impl IntoIterator<Item = (u32, Fingerprint)>,
+    theirs: impl IntoIterator<Item = (u32, Fingerprint)>,
+    most: usize,
+) -> BTreeSet<u32> {
+    let mine: BTreeSet<_> = mine.into_iter().collect();
+    let theirs: BTreeSet<_> = theirs.into_iter().collect();
+    let differing: BTreeSet<u32> = mine.symmetric_difference(&theirs).map(|(key, _)| *key).collect();
+    differing.into_iter().rev().take(most).collect()
+}
+
+/// A round of which nothing was heard for so long is over.
+const ROUND_QUIET: Duration = Duration::from_secs(1);
+/// How often a round in progress is looked at.
+const ROUND_TICK: Duration = Duration::from_millis(250);
+/// When to ask a peer again that has not looked through its disk yet.
+const LATER: Duration = Duration::from_secs(2);

@@ -1,0 +1,136 @@
+//! Sealing: the origin folds a tail into an extent and offers it, so that the dear encoding is done once in the mesh. If the
+//! origin is gone, the first live holder does it; and whoever waited in vain does it for itself, so that no tail grows for ever.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Replica;
+use super::interface::Output;
+use super::serve::Serve;
+use crate::id::NodeId;
+use crate::message::Message;
+use crate::segment::{ExtentId, SegmentId};
+use crate::seq_set::SeqSet;
+use crate::time::Instant;
+
+/// Which segments have a tail, and what is being sealed.
+#[derive(Debug, Default)]
+pub(super) struct Seals {
+    /// Segments with batches outside of extents.
+    tails: BTreeSet<SegmentId>,
+    sealing: BTreeSet<SegmentId>,
+    /// A seal failed: none is tried before then.
+    not_before: Instant,
+}
+
+impl Replica {
+    /// Looks for tails at the start.
+    pub(super) fn find_tails(&mut self) {
+        let tails = self.segments.iter().filter(|(_, segment)| !segment.sealed.is_superset(&segment.held));
+        self.seals.tails = tails.map(|(id, _)| *id).collect();
+    }
+
+    pub(super) fn tail_grew(&mut self, segment: SegmentId) {
+        self.seals.tails.insert(segment);
+    }
+
+    pub(super) fn seals_drop(&mut self, segment: &SegmentId) {
+        self.seals.tails.remove(segment);
+        self.seals.sealing.remove(segment);
+    }
+
+    /// Seals what is due, a few at a time.
+    pub(super) fn tick_seals(&mut self) {
+        let tails: Vec<_> = self.seals.tails.iter().copied().collect();
+        for segment in tails {
+            if self.seals.sealing.len() >= SEALS_AT_ONCE || self.seals.not_before > self.context.now.instant {
+                return;
+            }
+            let Some(extent) = self.due_extent(segment) else { continue };
+            self.seals.sealing.insert(segment);
+            self.context.output(Output::Seal(extent));
+        }
+    }
+
+    fn due_extent(&mut self, id: SegmentId) -> Option<ExtentId> {
+        let patience = if self.is_sealer(&id) { 1 } else { PATIENCE_OF_OTHERS };
+        let segment = self.segments.find(&id)?;
+        let tail = segment.held.difference(&segment.sealed);
+        let Some(run) = tail.ranges().next() else {
+            self.seals.tails.remove(&id);
+            return None;
+        };
+        let quiet = self.context.ago(segment.stored_at) >= self.context.config.seal_after * patience;
+        let large = segment.raw_of(&tail) >= self.context.config.seal_bytes * u64::from(patience);
+        // While a batch is being written into it, what is sealed would have to be told apart from what is not.
+        let busy = self.seals.sealing.contains(&id) || segment.root().is_none();
+        ((quiet || large) && !busy).then_some(ExtentId { segment: id, from: run.start, to: run.end })
+    }
+
+    /// Tells whether this node is the one to seal: the origin, or the first live holder while it is away.
+    fn is_sealer(&mut self, segment: &SegmentId) -> bool {
+        let me = self.context.id;
+        let origin = segment.origin();
+        if origin == me || self.members.is_live(origin) {
+            return origin == me;
+        }
+        let holders = self.holders(segment);
+        let first = holders.into_iter().find(|node| *node == me || self.members.is_live(*node));
+        first == Some(me)
+    }
+
+    pub(super) fn on_sealed(&mut self, segment: SegmentId, extent: Option<(ExtentId, u64)>) {
+        self.seals.sealing.remove(&segment);
+        let Some((extent, bytes)) = extent else {
+            self.seals.not_before = self.context.now.instant + SEAL_RETRY;
+            return;
+        };
+        self.note_sealed(extent);
+        if !self.is_sealer(&segment) {
+            return;
+        }
+        let range = SeqSet::from_range(extent.from..extent.to);
+        for holder in self.holders(&segment) {
+            let whole =
+                self.segments.find(&segment).is_some_and(|held| held.is_confirmed(holder, self.members.boot(holder)));
+            let holds = whole || self.pushed(&segment, holder).is_superset(&range);
+            if holder != self.context.id && holds && self.members.is_live(holder) {
+                self.context.send(holder, Message::Offer { extent, bytes });
+            }
+        }
+    }
+
+    pub(super) fn note_sealed(&mut self, extent: ExtentId) {
+        let Some(segment) = self.segments.find_mut(&extent.segment) else { return };
+        let range = SeqSet::from_range(extent.from..extent.to);
+        if segment.held.is_superset(&range) && segment.sealed.intersection(&range).is_empty() {
+            segment.sealed = segment.sealed.union(&range);
+            segment.extents.insert((extent.from, extent.to));
+        }
+    }
+
+    pub(super) fn on_offer(&mut self, from: NodeId, extent: ExtentId) {
+        let range = SeqSet::from_range(extent.from..extent.to);
+        let fits = |segment: &super::segments::Segment| {
+            segment.held.is_superset(&range) && segment.sealed.intersection(&range).is_empty()
+        };
+        let is_free = !self.seals.sealing.contains(&extent.segment);
+        if is_free && self.segments.find(&extent.segment).is_some_and(fits) {
+            self.context.send(from, Message::Take { extent });
+        }
+    }
+
+    pub(super) fn on_take(&mut self, from: NodeId, extent: ExtentId) {
+        let has = |segment: &super::segments::Segment| segment.extents.contains(&(extent.from, extent.to));
+        if self.segments.find(&extent.segment).is_some_and(has) {
+            self.serve(from, Serve::Extent(extent));
+        }
+    }
+}
+
+/// Segments that are sealed at once.
+const SEALS_AT_ONCE: usize = 2;
+/// After a seal that failed, the next is tried so much later.
+const SEAL_RETRY: Duration = Duration::from_secs(30);
+/// How much more, in time and bytes, a node waits for that is not the one to seal.
+const PATIENCE_OF_OTHERS: u32 = 4;

@@ -1,0 +1,71 @@
+//! What a node must find again at its next start, as bytes: its own row, the member table, what others last told, and what it
+//! has set aside as damaged. Old versions are decoded here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, DecodeError};
+use crate::id::NodeId;
+use crate::member::MemberRow;
+use crate::segment::SegmentId;
+use crate::seq_set::SeqSet;
+use crate::time::Timestamp;
+
+/// What is persisted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// None before the first start.
+    pub(super) mine: Option<MemberRow>,
+    pub(super) rows: Vec<MemberRow>,
+    /// Per node: when it was last heard, and its heads.
+    pub(super) heads: BTreeMap<NodeId, (Option<Timestamp>, BTreeMap<SegmentId, u32>)>,
+    pub(super) quarantined: BTreeMap<SegmentId, SeqSet>,
+}
+
+impl State {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        codec::encode(VERSION, self)
+    }
+
+    /// Reads what [`State::encode`] wrote; nothing at all is the state before the first start.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        codec::decode_large(VERSION, bytes)
+    }
+}
+
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Boot, JournalId};
+    use crate::segment::Window;
+
+    #[test]
+    fn the_bytes_of_version_one_stay_as_they_are() {
+        let node = NodeId::from_bytes([1; 32]);
+        let boot = Boot::from_bytes([2; 16]);
+        let segment = SegmentId { window: Window(3), journal: JournalId { node, boot }, part: 4 };
+        let row = MemberRow::joining(node, 5, boot, "a".into(), 1);
+        let state = State {
+            mine: Some(row.clone()),
+            rows: vec![row],
+            heads: BTreeMap::from([(node, (Some(Timestamp::from_nanos(6)), BTreeMap::from([(segment, 7)])))]),
+            quarantined: BTreeMap::from([(segment, SeqSet::from_range(1..3))]),
+        };
+        let bytes = state.encode();
+        assert_eq!(State::decode(&bytes), Ok(state));
+        let hash = crate::id::BatchId::of(&bytes).to_string();
+        assert_eq!((bytes.len(), &hash[..16]), (0, ""));
+    }
+
+    #[test]
+    fn no_bytes_are_the_state_before_the_first_start() {
+        assert_eq!(State::decode(&[]), Ok(State::default()));
+        assert!(State::decode(&[9]).is_err());
+    }
+}
