@@ -297,7 +297,7 @@ fn share(segment: &SegmentId, node: NodeId) -> u64 {
 }
 
 /// As [`Window::overlaps`], but the first and the last window also hold what lies before and after them ([`Window::of`]).
-fn overlaps(window: Window, range: &TimeRange) -> bool {
+pub(crate) fn overlaps(window: Window, range: &TimeRange) -> bool {
     let first = if window == Window(0) { Timestamp::MIN } else { window.start() };
     let last =
         if window == Window(u32::MAX) { Timestamp::MAX } else { Timestamp::from_nanos(window.end().as_nanos() - 1) };
