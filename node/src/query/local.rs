@@ -1,6 +1,6 @@
 //! The side beside the data: answers surveys and runs scans over the own store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,18 +82,21 @@ impl Local {
         }
     }
 
-    /// Returns what this node wrote and is to scan, as it is held now.
-    async fn own_segments(&self, scan: &Scan) -> Option<Vec<(SegmentId, SeqSet)>> {
-        let Some(OwnScan { since, except }) = &scan.own else { return Some(Vec::new()) };
+    /// Returns what this node wrote and is to scan.
+    async fn own_segments(&self, scan: &Scan) -> Option<Chosen> {
+        let Some(OwnScan { since, except }) = &scan.own else { return Some(Chosen::default()) };
         let range = scan.work.range();
-        let mut own = self.mesh.ask(move |replica, _| replica.own_segments(&range)).await?;
-        own.retain(|(segment, _)| segment.journal.boot >= *since);
-        for (segment, held) in &mut own {
-            if let Some(seqs) = except.get(segment) {
-                *held = held.difference(seqs);
+        let mut chosen = Chosen::default();
+        for (segment, held) in self.mesh.ask(move |replica, _| replica.own_segments(&range)).await? {
+            if segment.journal.boot < *since {
+                continue;
+            }
+            chosen.ids.push(segment);
+            if let Some(seqs) = except.get(&segment) {
+                chosen.only.insert(segment, held.difference(seqs));
             }
         }
-        Some(own)
+        Some(chosen)
     }
 
     async fn tell_damaged(&self, damaged: &[(SegmentId, SeqSet)]) {
@@ -107,11 +110,19 @@ impl Local {
 /// What should have been read and could not be.
 type Unread = Vec<(SegmentId, SeqSet)>;
 
+/// Segments to scan, and of some of them only these batches.
+#[derive(Default)]
+struct Chosen {
+    ids: Vec<SegmentId>,
+    only: BTreeMap<SegmentId, SeqSet>,
+}
+
 type Ran = (Outcome, Unread, u64, u64);
 
-fn run(store: &Store, scan: Scan, own: Vec<(SegmentId, SeqSet)>, cancelled: &AtomicBool) -> Result<Ran, String> {
-    let segments: Vec<(SegmentId, SeqSet)> = own.into_iter().chain(scan.assigned).collect();
-    let ids: Vec<SegmentId> = segments.iter().map(|(segment, _)| *segment).collect();
+fn run(store: &Store, scan: Scan, own: Chosen, cancelled: &AtomicBool) -> Result<Ran, String> {
+    let Chosen { mut ids, mut only } = own;
+    ids.extend(scan.assigned.iter().map(|(segment, _)| *segment));
+    only.extend(scan.assigned);
     match scan.work {
         Work::Part(part) => {
             let mut runner = part.runner().map_err(|error| error.to_string())?;
@@ -119,6 +130,7 @@ fn run(store: &Store, scan: Scan, own: Vec<(SegmentId, SeqSet)>, cancelled: &Ato
                 tenant: &scan.tenant,
                 range: part.range(),
                 segments: &ids,
+                only: Some(&only),
                 matches: &|labels| part.matches(labels),
                 newest_first: part.newest_first(),
             };

@@ -71,7 +71,17 @@ pub(crate) fn unpack(body: &[u8], id: &BatchId) -> Result<Vec<u8>, Unsound> {
 }
 
 /// Checks that `canonical` is the batch `seq` of `segment` and reads to its last record.
-pub(crate) fn check<'a>(segment: &SegmentId, seq: u32, canonical: &'a [u8]) -> Result<Batch<'a>, Unsound> {
+pub(crate) fn check(segment: &SegmentId, seq: u32, canonical: &[u8]) -> Result<(), Unsound> {
+    for chunk in &check_streams(segment, seq, canonical)?.chunks {
+        for record in chunk.records() {
+            record?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `canonical` is the batch `seq` of `segment`, and all of it but the records.
+pub(crate) fn check_streams<'a>(segment: &SegmentId, seq: u32, canonical: &'a [u8]) -> Result<Batch<'a>, Unsound> {
     let batch = Batch::decode(canonical)?;
     if batch.segment != *segment || batch.seq != seq {
         return Err(Unsound::WrongPlace);
@@ -83,9 +93,6 @@ pub(crate) fn check<'a>(segment: &SegmentId, seq: u32, canonical: &'a [u8]) -> R
         }
         for labels in distinct {
             Labels::from_bytes(labels)?;
-        }
-        for record in chunk.records() {
-            record?;
         }
     }
     Ok(batch)

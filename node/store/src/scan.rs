@@ -8,7 +8,7 @@ mod plan;
 mod read;
 mod select;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -37,6 +37,9 @@ pub struct ScanRequest<'a> {
     pub range: TimeRange,
     /// Which segments; those that are not here are passed over.
     pub segments: &'a [SegmentId],
+    /// Of the segments that are here exactly these batches, of which those not held are named as damaged; of all others
+    /// whatever is held.
+    pub only: Option<&'a BTreeMap<SegmentId, SeqSet>>,
     /// Which streams; asked once for each stream and remembered.
     pub matches: &'a dyn Fn(&Labels) -> bool,
     /// Whether the newest blocks come first, rather than the oldest.
@@ -105,7 +108,7 @@ pub(crate) fn streams(
 ) -> Result<Vec<(SegmentId, SeqSet)>, ReadError> {
     let view = db.view();
     let decoder = &mut Decoder::new().map_err(|_| ReadError::Damaged)?;
-    let request = ScanRequest { tenant, range, segments, matches: &|_| true, newest_first: false };
+    let request = ScanRequest { tenant, range, segments, only: None, matches: &|_| true, newest_first: false };
     let (mut seen, mut damage) = (HashSet::<Bytes>::new(), Damage::default());
     let mut give = |labels: Bytes| {
         if !seen.contains(&labels)

@@ -12,7 +12,7 @@ use logmesh_protocol::seq_set::SeqSet;
 use rocksdb::WriteBatch;
 use thiserror::Error;
 
-use crate::batch::check;
+use crate::batch::check_streams;
 use crate::columns::ColumnError;
 use crate::db::{Db, ReadError, View, WriteError};
 use crate::extent::{EXTENT_RAW_BYTES_MAX, Extent, Sealed, place_of};
@@ -32,7 +32,7 @@ pub(crate) fn seal(db: &Db, segment: &SegmentId, range: Range<u32>) -> Result<Ex
         .batches
         .iter()
         .zip(id.from..)
-        .map(|(canonical, seq)| check(segment, seq, canonical).map_err(|_| SealError::Unsealable(seq)))
+        .map(|(canonical, seq)| check_streams(segment, seq, canonical).map_err(|_| SealError::Unsealable(seq)))
         .collect::<Result<Vec<_>, _>>()?;
     let sealed = encode(db, id, &batches, &source.entries)?;
     drop(batches);

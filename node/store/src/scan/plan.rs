@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use logmesh_protocol::ledger::LedgerEntry;
 use logmesh_protocol::segment::{SegmentId, Window};
+use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::Timestamp;
 
 use crate::extent::Filed;
@@ -25,6 +26,8 @@ pub(crate) enum Source {
     Block(Rc<Chosen>, usize),
     /// Batches of the tail.
     Tail(SegmentId, Vec<(u32, LedgerEntry)>),
+    /// Batches of extents that are wanted only in part: they are rebuilt.
+    Rebuilt(SegmentId, SeqSet),
 }
 
 /// An extent of which something is to be read.

@@ -10,8 +10,10 @@ use logmesh_protocol::ledger::LedgerEntry;
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::Rows;
 use logmesh_protocol::segment::{ExtentId, SegmentId};
+use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 
+use crate::batch::unpack;
 use crate::block::{BlockRows, Lazy};
 use crate::columns::{ColumnError, Decoder};
 use crate::db::{ReadError, View};
@@ -52,10 +54,13 @@ impl<'a> Reader<'a> {
     pub(crate) fn plan(&mut self, segment: &SegmentId, units: &mut Vec<Unit>) -> Result<(), ReadError> {
         let filed = self.view.filed(segment)?;
         let (first, last) = bounds_of(segment.window);
-        let mut tail = Vec::new();
+        let only = self.request.only.and_then(|only| only.get(segment));
+        let (mut tail, mut found, mut rebuilt) = (Vec::new(), SeqSet::new(), SeqSet::new());
         for held in self.view.held(segment)? {
+            found = found.union(&SeqSet::from_range(held.range()));
             match held {
-                Held::Batch(seq, entry) => tail.push((seq, entry)),
+                Held::Batch(seq, entry) if only.is_none_or(|only| only.contains(seq)) => tail.push((seq, entry)),
+                Held::Batch(..) => {}
                 Held::Extent(id, _) if !filed.iter().any(|(other, _)| *other == id) => {
                     self.damage.add_range(segment, id.from..id.to);
                 }
@@ -65,10 +70,20 @@ impl<'a> Reader<'a> {
         for batches in cut(tail, self.view.db.settings.block_bytes as u64) {
             units.push(Unit { first, last, source: Source::Tail(*segment, batches) });
         }
+        if let Some(only) = only {
+            self.damage.add(segment, &only.difference(&found));
+        }
         for (id, value) in filed {
-            if self.plan_extent(id, &value, units).is_err() {
+            let range = SeqSet::from_range(id.from..id.to);
+            let wanted = only.map_or_else(|| range.clone(), |only| only.intersection(&range));
+            if wanted != range {
+                rebuilt = rebuilt.union(&wanted);
+            } else if self.plan_extent(id, &value, units).is_err() {
                 self.damage.add_range(segment, id.from..id.to);
             }
+        }
+        if !rebuilt.is_empty() {
+            units.push(Unit { first, last, source: Source::Rebuilt(*segment, rebuilt) });
         }
         Ok(())
     }
@@ -108,6 +123,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn read(&mut self, unit: &Unit) -> Option<Rows> {
         let rows = match &unit.source {
             Source::Tail(segment, batches) => self.read_tail(segment, batches),
+            Source::Rebuilt(segment, seqs) => self.read_rebuilt(segment, seqs),
             Source::Block(chosen, at) => match self.read_block(chosen, *at) {
                 Ok(rows) => rows,
                 Err(_) => {
@@ -161,8 +177,28 @@ impl<'a> Reader<'a> {
                 None => self.damage.add_range(segment, *seq..*seq + 1),
             }
         }
+        self.rows_of_batches(segment, &canonical)
+    }
+
+    fn read_rebuilt(&mut self, segment: &SegmentId, seqs: &SeqSet) -> Option<Rows> {
+        let Ok(read) = self.view.frames(segment, seqs, usize::MAX) else {
+            self.damage.add(segment, seqs);
+            return None;
+        };
+        self.damage.add(segment, &read.damaged);
+        let mut canonical = Vec::with_capacity(read.frames.len());
+        for frame in read.frames {
+            match unpack(&frame.body, &frame.id) {
+                Ok(bytes) => canonical.push((frame.seq, bytes)),
+                Err(_) => self.damage.add_range(segment, frame.seq..frame.seq + 1),
+            }
+        }
+        self.rows_of_batches(segment, &canonical)
+    }
+
+    fn rows_of_batches(&mut self, segment: &SegmentId, canonical: &[(u32, Vec<u8>)]) -> Option<Rows> {
         let mut decoded = Vec::with_capacity(canonical.len());
-        for (seq, bytes) in &canonical {
+        for (seq, bytes) in canonical {
             match Batch::decode(bytes) {
                 Ok(batch) if batch.tenant == self.request.tenant => decoded.push(batch),
                 Ok(_) => {}
@@ -189,7 +225,7 @@ impl<'a> Reader<'a> {
             let damaged = if entries.len() == (id.to - id.from) as usize {
                 self.view.verify_extent(id, &entries)
             } else {
-                logmesh_protocol::seq_set::SeqSet::from_range(id.from..id.to)
+                SeqSet::from_range(id.from..id.to)
             };
             self.damage.add(&id.segment, &damaged);
         }

@@ -219,6 +219,7 @@ fn a_scan_still_reads_a_segment_that_is_dropped_meanwhile() {
         tenant: "default",
         range: ALWAYS,
         segments: &[segment(0)],
+        only: None,
         matches: &|_| true,
         newest_first: false,
     };
