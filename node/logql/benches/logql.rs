@@ -1,2 +1,162 @@
-//! x
-fn main() {}
+//! How fast a runner goes over rows: MB of lines a second of CPU time, on one thread, for the kinds of queries that matter. Prints a
+//! table; `cargo bench -p logmesh-logql --profile dev`, with `LOGQL_BENCH_MB` for another size than 64 MB.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logmesh_logql::{Direction, Merge, QueryParams, parse, plan};
+use logmesh_protocol::record::{Labels, put_metadata};
+use logmesh_protocol::rows::{Rows, StreamRows};
+use logmesh_protocol::time::Timestamp;
+
+/// What is asked, over which rows, and the floor in MB/s that the issue names, if it names one.
+struct Case {
+    name: &'static str,
+    query: &'static str,
+    rows: Kind,
+    floor: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Logfmt,
+}
+
+const CASES: &[Case] = &[
+    case("needle, rare", r#"{app=~".+"} |= "needle-7f3a""#, Kind::Json, Some(1_500.0)),
+    case("needle, in each line", r#"{app=~".+"} |= "latency""#, Kind::Json, None),
+    case("needle, in a tenth", r#"{app=~".+"} |= "\"status\":500""#, Kind::Json, None),
+    case("two needles", r#"{app=~".+"} |= "status" |= "needle-7f3a""#, Kind::Json, None),
+    case("not a needle", r#"{app=~".+"} != "latency""#, Kind::Json, None),
+    case("regex with literal", r#"{app=~".+"} |~ "needle-[0-9a-f]+""#, Kind::Json, None),
+    case("regex without", r#"{app=~".+"} |~ "[0-9]{7}ms""#, Kind::Json, None),
+    case("regex, any case", r#"{app=~".+"} |~ "(?i)NEEDLE-7F3A""#, Kind::Json, None),
+    case("json, status >= 600", r#"{app=~".+"} | json | status >= 600"#, Kind::Json, Some(250.0)),
+    case("json, status >= 500", r#"{app=~".+"} | json | status >= 500"#, Kind::Json, Some(250.0)),
+    case("logfmt, status >= 500", r#"{app=~".+"} | logfmt | status >= 500"#, Kind::Logfmt, None),
+    case("count_over_time", r#"count_over_time({app=~".+"}[5m])"#, Kind::Json, Some(2_000.0)),
+    case("bytes_over_time", r#"bytes_over_time({app=~".+"}[5m])"#, Kind::Json, None),
+    case("rate of a common needle", r#"sum(rate({app=~".+"} |= "latency" [5m]))"#, Kind::Json, None),
+    case("sum by (status), json", r#"sum by (status) (rate({app=~".+"} | json [5m]))"#, Kind::Json, None),
+    case("without all but one, json", WITHOUT, Kind::Json, None),
+    case("sum by (metadata)", r#"sum by (pod) (count_over_time({app=~".+"}[5m]))"#, Kind::Json, None),
+];
+
+/// Takes all labels out of each line, and drops those again that would make each line its own series.
+const WITHOUT: &str = r#"count(sum without (request_id, size, latency) (rate({app=~".+"} | json [5m])))"#;
+
+const fn case(name: &'static str, query: &'static str, rows: Kind, floor: Option<f64>) -> Case {
+    Case { name, query, rows, floor }
+}
+
+fn main() {
+    let megabytes: usize = std::env::var("LOGQL_BENCH_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(64);
+    // `cargo test` runs benches too, with this argument; a few rows then show that it works.
+    let bytes = if std::env::args().any(|argument| argument == "--test") { 1 << 20 } else { megabytes << 20 };
+    let json = blocks(Kind::Json, bytes);
+    let logfmt = blocks(Kind::Logfmt, bytes);
+    println!("{:<26} {:>10} {:>10} {:>12} {:>8}", "query", "MB/s", "floor", "rows/s", "kept");
+    let mut missed = 0;
+    for case in CASES {
+        let blocks = if case.rows == Kind::Json { &json } else { &logfmt };
+        let (seconds, rows, kept) =
+            (0..3).map(|_| run(case.query, blocks)).min_by(|a, b| a.0.total_cmp(&b.0)).expect("three runs");
+        let speed = blocks.iter().map(|rows| rows.lines.len()).sum::<usize>() as f64 / 1e6 / seconds;
+        let floor = case.floor.map_or(String::new(), |floor| format!("{floor}"));
+        missed += usize::from(case.floor.is_some_and(|floor| speed < floor));
+        println!("{:<26} {speed:>10.0} {floor:>10} {:>12.0} {kept:>8}", case.name, rows as f64 / seconds);
+    }
+    println!("{} MB in {} blocks; {missed} below their floor", bytes >> 20, json.len());
+}
+
+/// Runs a query over the blocks, newest first where that is asked for, and returns the seconds, rows and rows kept.
+fn run(query: &str, blocks: &[Rows]) -> (f64, u64, u64) {
+    let hour = Duration::from_secs(3_600);
+    let start = Timestamp::from_nanos(START);
+    let mut params = QueryParams::range(start, start.saturating_add(hour), Duration::from_secs(15));
+    // Oldest first, so that the limit stops no scan.
+    params.direction = Direction::Forward;
+    params.limit = 1_000;
+    let plan = plan(&parse(query).expect("a query"), &params).expect("a plan");
+    let part = plan.part().expect("a part");
+    let began = cpu_seconds();
+    let mut runner = part.runner().expect("a runner");
+    for rows in blocks.iter().rev() {
+        if runner.add_rows(black_box(rows)).expect("no error").is_break() {
+            break;
+        }
+    }
+    let stats = runner.stats();
+    let mut merge = Merge::new(&plan);
+    merge.add(runner.finish().expect("no error")).expect("it fits");
+    black_box(merge.finish().expect("no error"));
+    (cpu_seconds() - began, stats.rows, stats.rows_kept)
+}
+
+/// Returns how long this thread has run, so that other work on the machine does not count.
+fn cpu_seconds() -> f64 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    schedstat.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).expect("nanoseconds") / 1e9
+}
+
+const START: i64 = 1_700_000_000_000_000_000;
+
+/// Makes blocks of about 2 MiB, four streams each, lines like those of a web service, over an hour altogether.
+fn blocks(kind: Kind, bytes: usize) -> Vec<Rows> {
+    let count = (bytes >> 21).max(1);
+    let span = 3_600_000_000_000 / count as i64;
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    (0..count).map(|at| block(kind, START + at as i64 * span, span, &mut random)).collect()
+}
+
+fn block(kind: Kind, start: i64, span: i64, random: &mut u64) -> Rows {
+    let (mut rows, mut lines) = (Rows::default(), Vec::with_capacity(2 << 20));
+    for pod in 0..8 {
+        let mut bytes = Vec::new();
+        put_metadata(&mut bytes, "pod", &format!("pod-{pod}"));
+        rows.metadata.push(bytes.into());
+    }
+    for stream in 0..4 {
+        let first = rows.timestamps.len();
+        let labels = Labels::new([("app".to_owned(), format!("app{stream}")), ("env".to_owned(), "prod".to_owned())]);
+        let per_stream = 2_000;
+        for at in 0..per_stream {
+            rows.timestamps.push(Timestamp::from_nanos(start + span / per_stream * at));
+            rows.metadata_at.push((next(random) % 8) as u32);
+            lines.extend_from_slice(line(kind, random).as_bytes());
+            rows.line_ends.push(u32::try_from(lines.len()).expect("a small block"));
+        }
+        rows.streams.push(StreamRows { labels: Arc::new(labels), rows: first..rows.timestamps.len() });
+    }
+    rows.lines = lines.into();
+    rows
+}
+
+fn line(kind: Kind, random: &mut u64) -> String {
+    let number = next(random);
+    let status = [200, 200, 200, 200, 200, 201, 302, 404, 404, 500][(number % 10) as usize];
+    let path = ["/api/v1/users", "/api/v1/orders", "/healthz", "/static/app.js"][(number >> 8) as usize % 4];
+    let rare = if number.is_multiple_of(50_021) { "needle-7f3a" } else { "request served" };
+    let (took, id, size) = ((number >> 16) % 5_000, next(random), (number >> 32) % 100_000);
+    match kind {
+        Kind::Json => format!(
+            "{{\"ts\":\"2023-11-14T22:13:20.123Z\",\"level\":\"info\",\"msg\":\"{rare}\",\"request\":{{\"id\":\"{id:016x}\",\"method\":\"GET\",\
+             \"path\":\"{path}\",\"agent\":\"Mozilla/5.0 (X11; Linux x86_64)\"}},\"status\":{status},\"size\":{size},\"latency\":\"{took}ms\",\
+             \"tags\":[\"a\",\"b\"],\"ok\":true}}"
+        ),
+        Kind::Logfmt => format!(
+            "ts=2023-11-14T22:13:20.123Z level=info msg=\"{rare}\" request_id={id:016x} method=GET path={path} \
+             agent=\"Mozilla/5.0 (X11; Linux x86_64)\" status={status} size={size} latency={took}ms ok=true"
+        ),
+    }
+}
+
+/// A xorshift step: the same rows in every run.
+fn next(random: &mut u64) -> u64 {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    *random
+}

@@ -9,6 +9,7 @@ mod logfmt;
 
 use std::ops::Range;
 
+use logmesh_protocol::record::metadata_pairs;
 use logmesh_protocol::rows::Rows;
 
 use crate::ast::{LabelFilter, Stage};
@@ -101,6 +102,18 @@ impl Pipeline {
             found.retain(|row| test.matches(rows.line(*row)));
         }
         Selection::Some(found)
+    }
+
+    /// Tells whether the metadata of any row can change what [`Pipeline::keeps`] says or takes out; where it cannot, the
+    /// rows may come without.
+    pub(crate) fn looks_at_metadata(&self, rows: &Rows) -> bool {
+        match &self.wanted {
+            Wanted::All => !rows.metadata_at.is_empty(),
+            Wanted::Names(names) => {
+                let named = |(name, _): &(&str, &str)| names.iter().any(|wanted| wanted == name);
+                rows.metadata.iter().any(|bytes| metadata_pairs(bytes).iter().any(named))
+            }
+        }
     }
 
     /// Runs parsers and label filters on one line whose line filters have passed; `row` comes with empty fields.

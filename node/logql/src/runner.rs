@@ -23,7 +23,6 @@ pub(crate) use top::{Found, Top};
 #[derive(Debug)]
 pub struct Runner {
     kind: Kind,
-    stats: Stats,
 }
 
 #[derive(Debug)]
@@ -43,6 +42,17 @@ pub struct Stats {
     pub rows_kept: u64,
 }
 
+impl Stats {
+    /// Returns both together.
+    pub fn plus(self, other: Stats) -> Stats {
+        Stats {
+            rows: self.rows + other.rows,
+            bytes: self.bytes + other.bytes,
+            rows_kept: self.rows_kept + other.rows_kept,
+        }
+    }
+}
+
 impl Runner {
     pub(crate) fn new(work: &Work, matchers: &[StreamMatcher], params: &QueryParams) -> Result<Self, PlanError> {
         let kind = match work {
@@ -53,7 +63,7 @@ impl Runner {
                 Kind::Metric(pairs.map(runner).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self { kind, stats: Stats::default() })
+        Ok(Self { kind })
     }
 
     /// Looks at more rows. They may hold streams that do not match and times that are not asked for. `Break` says that
@@ -61,12 +71,12 @@ impl Runner {
     pub fn add_rows(&mut self, rows: &Rows) -> Result<ControlFlow<()>, EvalError> {
         match &mut self.kind {
             Kind::Log(log) => {
-                log.add_rows(rows, &mut self.stats)?;
+                log.add_rows(rows)?;
                 Ok(if log.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             }
             Kind::Metric(leaves) => {
                 for leaf in leaves.iter_mut() {
-                    leaf.add_rows(rows, &mut self.stats)?;
+                    leaf.add_rows(rows)?;
                 }
                 Ok(if leaves.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             }
@@ -84,7 +94,10 @@ impl Runner {
 
     /// Returns what was seen so far.
     pub fn stats(&self) -> Stats {
-        self.stats
+        match &self.kind {
+            Kind::Log(log) => log.stats(),
+            Kind::Metric(leaves) => leaves.iter().map(LeafRunner::stats).fold(Stats::default(), Stats::plus),
+        }
     }
 
     /// Returns the result.

@@ -227,7 +227,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let Some(len) = memchr2(b'"', b'\\', &self.line[self.at..]) else {
+            let Some(len) = quote_or_backslash(&self.line[self.at..]) else {
                 self.at = self.line.len();
                 return Err(self.malformed());
             };
@@ -282,11 +282,44 @@ struct Raw {
     escaped: bool,
 }
 
+/// Returns the place of the first quote or backslash. Most strings are short, where calling memchr costs more than it
+/// saves, so it is called for long ones only.
+fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some((chunk, _)) = bytes[at..].split_first_chunk::<8>() {
+        if at == 32 {
+            return memchr2(b'"', b'\\', &bytes[at..]).map(|found| at + found);
+        }
+        let word = u64::from_le_bytes(*chunk);
+        let found = zero_bytes(word ^ (ONES * b'"' as u64)) | zero_bytes(word ^ (ONES * b'\\' as u64));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|found| at + found)
+}
+
+/// Sets the high bit of each byte that is zero; above the lowest such byte there may be false ones. (H. S. Warren,
+/// Hacker's Delight, 6-1.)
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
 /// Appends a key so that the whole is a label's name: every character that is no ASCII letter, digit or underscore
 /// becomes an underscore, and a name that would begin with a digit gets one before it.
 pub(super) fn push_sanitized(name: &mut String, key: &[u8]) {
     if name.is_empty() && key.first().is_some_and(u8::is_ascii_digit) {
         name.push('_');
+    }
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    if key.iter().all(plain)
+        && let Ok(key) = std::str::from_utf8(key)
+    {
+        name.push_str(key);
+        return;
     }
     for byte in key {
         if byte.is_ascii_alphanumeric() || *byte == b'_' {

@@ -25,7 +25,8 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    fn clear(&mut self) {
+    /// Forgets all pairs.
+    pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.places.clear();
     }
@@ -139,7 +140,7 @@ impl RowLabels<'_> {
 pub(crate) enum Wanted {
     /// All of them.
     All,
-    /// These, as the parsers name them: without the suffix.
+    /// These, and without their suffix those that a clash may have given one.
     Names(Vec<String>),
 }
 

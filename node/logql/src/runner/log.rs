@@ -28,6 +28,9 @@ pub(super) struct LogRunner {
     top: Top<Vec<u8>>,
     metadata: Pairs,
     fields: Fields,
+    /// Whether the metadata of the block at hand can matter to the filters.
+    looks_at_metadata: bool,
+    stats: Stats,
 }
 
 impl LogRunner {
@@ -41,13 +44,16 @@ impl LogRunner {
             top: Top::new(params),
             metadata: Pairs::default(),
             fields: Fields::default(),
+            looks_at_metadata: false,
+            stats: Stats::default(),
         })
     }
 
-    pub(super) fn add_rows(&mut self, rows: &Rows, stats: &mut Stats) -> Result<(), EvalError> {
+    pub(super) fn add_rows(&mut self, rows: &Rows) -> Result<(), EvalError> {
+        self.looks_at_metadata = self.filters.has_steps() && self.filters.looks_at_metadata(rows);
         for stream in &rows.streams {
             if self.matcher.matches(&stream.labels) {
-                self.add_stream(rows, stream, stats)?;
+                self.add_stream(rows, stream)?;
             }
         }
         Ok(())
@@ -74,17 +80,17 @@ impl LogRunner {
         !self.top.admits(start) && !self.top.admits(end) || self.bound().is_some_and(nothing_left)
     }
 
-    fn add_stream(&mut self, rows: &Rows, stream: &StreamRows, stats: &mut Stats) -> Result<(), EvalError> {
+    fn add_stream(&mut self, rows: &Rows, stream: &StreamRows) -> Result<(), EvalError> {
         let range = rows_within(rows, &stream.rows, self.time_left());
-        stats.rows += range.len() as u64;
-        stats.bytes += lines_bytes(rows, &range);
+        self.stats.rows += range.len() as u64;
+        self.stats.bytes += lines_bytes(rows, &range);
         let found: Box<dyn DoubleEndedIterator<Item = usize>> = match self.filters.select(rows, range.clone()) {
             Selection::All => Box::new(range),
             Selection::Some(found) => Box::new(found.into_iter()),
         };
         match self.direction {
-            Direction::Backward => self.add_found(rows, stream, found.rev(), stats),
-            Direction::Forward => self.add_found(rows, stream, found, stats),
+            Direction::Backward => self.add_found(rows, stream, found.rev()),
+            Direction::Forward => self.add_found(rows, stream, found),
         }
     }
 
@@ -106,7 +112,6 @@ impl LogRunner {
         rows: &Rows,
         stream: &StreamRows,
         found: impl Iterator<Item = usize>,
-        stats: &mut Stats,
     ) -> Result<(), EvalError> {
         let mut metadata_of = None;
         for row in found {
@@ -115,9 +120,9 @@ impl LogRunner {
                 return Ok(());
             }
             if self.filters.has_steps() {
-                let at = rows.metadata_at.get(row).copied();
+                let at = rows.metadata_at.get(row).copied().filter(|_| self.looks_at_metadata);
                 if metadata_of != Some(at) {
-                    self.metadata.set_metadata(&stream.labels, rows.metadata_of(row));
+                    self.metadata.set_metadata(&stream.labels, at.map_or(&[], |_| rows.metadata_of(row)));
                     metadata_of = Some(at);
                 }
                 self.fields.clear();
@@ -127,7 +132,7 @@ impl LogRunner {
                     continue;
                 }
             }
-            stats.rows_kept += 1;
+            self.stats.rows_kept += 1;
             let same = &rows.timestamps[stream.rows.start..row];
             let rank = same.len() - same.partition_point(|other| *other < timestamp);
             let found = Found {
@@ -138,6 +143,10 @@ impl LogRunner {
             self.top.add(timestamp, &stream.labels, found, Vec::len)?;
         }
         Ok(())
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.stats
     }
 
     pub(super) fn finish(mut self) -> Partial {

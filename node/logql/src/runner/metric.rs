@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use logmesh_protocol::record::metadata_pairs;
+use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
 
 use super::series::{KeyLabels, SeriesTable};
@@ -31,6 +31,9 @@ pub(super) struct LeafRunner {
     series: SeriesTable,
     metadata: Pairs,
     fields: Fields,
+    /// Whether the metadata of the block at hand can matter at all.
+    looks_at_metadata: bool,
+    stats: Stats,
 }
 
 impl LeafRunner {
@@ -49,11 +52,14 @@ impl LeafRunner {
             series: SeriesTable::new(KeyLabels::new(leaf.grouping.as_ref()), aggregation.op.counts_bytes(), grid),
             metadata: Pairs::default(),
             fields: Fields::default(),
+            looks_at_metadata: false,
+            stats: Stats::default(),
         })
     }
 
-    pub(super) fn add_rows(&mut self, rows: &Rows, stats: &mut Stats) -> Result<(), EvalError> {
+    pub(super) fn add_rows(&mut self, rows: &Rows) -> Result<(), EvalError> {
         let time = self.grid.record_range(self.range, self.offset);
+        self.looks_at_metadata = self.pipeline.looks_at_metadata(rows);
         for stream in &rows.streams {
             if !self.matcher.matches(&stream.labels) {
                 continue;
@@ -62,42 +68,32 @@ impl LeafRunner {
             if range.is_empty() {
                 continue;
             }
-            stats.rows += range.len() as u64;
-            stats.bytes += lines_bytes(rows, &range);
+            self.stats.rows += range.len() as u64;
+            self.stats.bytes += lines_bytes(rows, &range);
             let selection = self.pipeline.select(rows, range.clone());
             if self.pipeline.has_steps() {
-                self.add_parsed(rows, stream, rows_of(selection, range), stats)?;
-            } else if self.metadata_matters(rows, stream) {
-                self.add_by_metadata(rows, stream, rows_of(selection, range), stats)?;
+                self.add_parsed(rows, stream, rows_of(selection, range))?;
+            } else if self.metadata_matters(&stream.labels) {
+                self.add_by_metadata(rows, stream, rows_of(selection, range))?;
             } else {
-                self.add_stream(rows, stream, range, &selection, stats)?;
+                self.add_stream(rows, stream, range, &selection)?;
             }
         }
         Ok(())
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.stats
     }
 
     pub(super) fn finish(self) -> Vec<SeriesPart> {
         self.series.finish()
     }
 
-    /// Tells whether rows of the stream may count for different series because of their metadata.
-    fn metadata_matters(&self, rows: &Rows, stream: &StreamRows) -> bool {
-        if rows.metadata_at.is_empty() {
-            return false;
-        }
-        match self.series.key() {
-            KeyLabels::All | KeyLabels::Without(_) => true,
-            KeyLabels::By(names) => {
-                let open: Vec<&String> = names.iter().filter(|name| stream.labels.value(name).is_none()).collect();
-                let names_it = |name: &str| {
-                    open.iter().any(|wanted| {
-                        wanted.strip_prefix(name).is_some_and(|end| end.is_empty() || end == "_extracted")
-                    })
-                };
-                !open.is_empty()
-                    && rows.metadata.iter().any(|bytes| metadata_pairs(bytes).iter().any(|(name, _)| names_it(name)))
-            }
-        }
+    /// Tells whether rows of a stream with these labels may count for different series because of their metadata.
+    fn metadata_matters(&self, labels: &Labels) -> bool {
+        let settled = |names: &Vec<String>| names.iter().all(|name| labels.value(name).is_some());
+        self.looks_at_metadata && !matches!(self.series.key(), KeyLabels::By(names) if settled(names))
     }
 
     /// Counts rows that all belong to the series of their stream's labels.
@@ -107,13 +103,12 @@ impl LeafRunner {
         stream: &StreamRows,
         range: Range<usize>,
         selection: &Selection,
-        stats: &mut Stats,
     ) -> Result<(), EvalError> {
         match selection {
             Selection::Some(found) if found.is_empty() => Ok(()),
             Selection::Some(found) => {
                 let at = self.series.place(stream.labels.iter())?;
-                stats.rows_kept += found.len() as u64;
+                self.stats.rows_kept += found.len() as u64;
                 for row in found {
                     self.add_row(at, rows, *row);
                 }
@@ -121,7 +116,7 @@ impl LeafRunner {
             }
             Selection::All => {
                 let at = self.series.place(stream.labels.iter())?;
-                stats.rows_kept += range.len() as u64;
+                self.stats.rows_kept += range.len() as u64;
                 self.add_run(at, rows, range);
                 Ok(())
             }
@@ -161,11 +156,10 @@ impl LeafRunner {
         rows: &Rows,
         stream: &StreamRows,
         found: impl Iterator<Item = usize>,
-        stats: &mut Stats,
     ) -> Result<(), EvalError> {
         let mut places: HashMap<u32, usize> = HashMap::new();
         for row in found {
-            stats.rows_kept += 1;
+            self.stats.rows_kept += 1;
             let metadata_at = rows.metadata_at[row];
             let at = match places.get(&metadata_at) {
                 Some(at) => *at,
@@ -187,13 +181,12 @@ impl LeafRunner {
         rows: &Rows,
         stream: &StreamRows,
         found: impl Iterator<Item = usize>,
-        stats: &mut Stats,
     ) -> Result<(), EvalError> {
         let mut metadata_of = None;
         for row in found {
-            let at = rows.metadata_at.get(row).copied();
+            let at = rows.metadata_at.get(row).copied().filter(|_| self.looks_at_metadata);
             if metadata_of != Some(at) {
-                self.metadata.set_metadata(&stream.labels, rows.metadata_of(row));
+                self.metadata.set_metadata(&stream.labels, at.map_or(&[], |_| rows.metadata_of(row)));
                 metadata_of = Some(at);
             }
             self.fields.clear();
@@ -205,7 +198,7 @@ impl LeafRunner {
                 return Err(pipeline_error(kind, details, &labels));
             }
             let at = self.series.place(labels.iter())?;
-            stats.rows_kept += 1;
+            self.stats.rows_kept += 1;
             self.add_row(at, rows, row);
         }
         Ok(())
@@ -220,6 +213,6 @@ fn rows_of(selection: Selection, range: Range<usize>) -> Box<dyn Iterator<Item =
 }
 
 fn pipeline_error(kind: &str, details: &str, labels: &RowLabels<'_>) -> EvalError {
-    let series = logmesh_protocol::record::Labels::new(labels.iter().map(|(name, value)| (name.into(), value.into())));
+    let series = Labels::new(labels.iter().map(|(name, value)| (name.into(), value.into())));
     EvalError::Pipeline { error: kind.to_owned(), details: details.to_owned(), series: series.to_string() }
 }

@@ -1,0 +1,129 @@
+//! What happens at each limit of a query: it fails and says which limit, and just below it works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logmesh_logql::{
+    CELLS_MAX, ENTRIES_BYTES_MAX, EvalError, INNER_SERIES_MAX, Merge, POINTS_MAX, Partial, QueryParams, Runner,
+    SeriesPart, parse, plan,
+};
+use logmesh_protocol::record::Labels;
+use logmesh_protocol::rows::{Rows, StreamRows};
+use logmesh_protocol::time::Timestamp;
+
+fn labels(number: u64) -> Labels {
+    Labels::new([("s".to_owned(), number.to_string())])
+}
+
+/// Rows of one stream each, all at one nanosecond.
+fn streams(numbers: std::ops::Range<u64>, line: &str) -> Rows {
+    let mut rows = Rows::default();
+    let mut lines = Vec::new();
+    for (at, number) in numbers.enumerate() {
+        rows.streams.push(StreamRows { labels: Arc::new(labels(number)), rows: at..at + 1 });
+        rows.timestamps.push(Timestamp::from_nanos(1));
+        lines.extend_from_slice(line.as_bytes());
+        rows.line_ends.push(lines.len() as u32);
+    }
+    rows.lines = lines.into();
+    rows
+}
+
+fn params(steps: u64) -> QueryParams {
+    let end = Timestamp::from_nanos(i64::try_from(steps).unwrap());
+    let mut params = QueryParams::range(Timestamp::from_nanos(1), end, Duration::from_nanos(1));
+    params.limit = 5_000;
+    params
+}
+
+fn runner(query: &str, steps: u64) -> (Runner, Merge) {
+    let plan = plan(&parse(query).unwrap(), &params(steps)).unwrap();
+    (plan.part().unwrap().runner().unwrap(), Merge::new(&plan))
+}
+
+#[test]
+fn series_of_an_inner_aggregation() {
+    let max = u64::from(INNER_SERIES_MAX);
+    let (mut runner, _) = runner("count(count_over_time({s=~\".+\"}[1h]))", 1);
+    assert!(runner.add_rows(&streams(0..max, "x")).is_ok());
+    assert!(runner.add_rows(&streams(0..max, "x")).is_ok());
+    let error = runner.add_rows(&streams(max..max + 1, "x")).unwrap_err();
+    assert_eq!(error, EvalError::SeriesMax(INNER_SERIES_MAX));
+    assert!(error.to_string().starts_with("maximum of series (20000) reached for a single query"));
+}
+
+#[test]
+fn cells_of_an_inner_aggregation() {
+    let fitting = CELLS_MAX / POINTS_MAX;
+    let (mut runner, _) = runner("count(count_over_time({s=~\".+\"}[1h]))", POINTS_MAX);
+    assert!(runner.add_rows(&streams(0..fitting, "x")).is_ok());
+    let error = runner.add_rows(&streams(fitting..fitting + 1, "x")).unwrap_err();
+    assert_eq!(error, EvalError::CellsMax(CELLS_MAX));
+}
+
+#[test]
+fn series_and_cells_that_come_back() {
+    let part = |number: u64| SeriesPart { labels: labels(number), first: 0, counts: vec![1], bytes: vec![] };
+    let add = |merge: &mut Merge, numbers: std::ops::Range<u64>| {
+        merge.add(Partial::Metric { leaves: vec![numbers.map(part).collect()] })
+    };
+    let query = "count(count_over_time({s=~\".+\"}[1h]))";
+    let (_, mut merge) = runner(query, 1);
+    let max = u64::from(INNER_SERIES_MAX);
+    assert!(add(&mut merge, 0..max).is_ok());
+    assert_eq!(add(&mut merge, max..max + 1), Err(EvalError::SeriesMax(INNER_SERIES_MAX)));
+    let (_, mut merge) = runner(query, POINTS_MAX);
+    let fitting = CELLS_MAX / POINTS_MAX;
+    assert!(add(&mut merge, 0..fitting).is_ok());
+    assert_eq!(add(&mut merge, fitting..fitting + 1), Err(EvalError::CellsMax(CELLS_MAX)));
+    // Counts that a peer made up do not overflow.
+    let huge = SeriesPart { labels: labels(0), first: 0, counts: vec![u64::MAX], bytes: vec![] };
+    assert!(merge.add(Partial::Metric { leaves: vec![vec![huge.clone(), huge]] }).is_ok());
+    assert!(merge.finish().is_ok());
+}
+
+#[test]
+fn bytes_of_entries() {
+    let line = "x".repeat(1 << 20);
+    let fitting = ENTRIES_BYTES_MAX / (1 << 20) - 1;
+    let (mut runner, mut merge) = runner("{s=~\".+\"}", 10);
+    assert!(runner.add_rows(&streams(0..fitting, &line)).is_ok());
+    merge.add(runner.finish().unwrap()).unwrap();
+    let (mut runner, _) = self::runner("{s=~\".+\"}", 10);
+    assert!(runner.add_rows(&streams(fitting..fitting * 2, &line)).is_ok());
+    let error = merge.add(runner.finish().unwrap()).unwrap_err();
+    assert_eq!(error, EvalError::EntriesBytesMax(ENTRIES_BYTES_MAX));
+    let (mut runner, _) = self::runner("{s=~\".+\"}", 10);
+    let error = runner.add_rows(&streams(0..fitting + 2, &line)).unwrap_err();
+    assert_eq!(error.to_string(), "the entries found exceed 67108864 bytes; ask for a lower limit");
+}
+
+#[test]
+fn a_small_limit_keeps_memory_small_however_much_is_found() {
+    let line = "x".repeat(1 << 20);
+    let mut asked = params(10);
+    asked.limit = 3;
+    let plan = plan(&parse("{s=~\".+\"}").unwrap(), &asked).unwrap();
+    let mut runner = plan.part().unwrap().runner().unwrap();
+    for _ in 0..3 {
+        assert!(runner.add_rows(&streams(0..100, &line)).is_ok());
+    }
+    let Partial::Log { entries, .. } = runner.finish().unwrap() else { panic!("lines were asked for") };
+    assert_eq!(entries.len(), 3);
+}
+
+#[test]
+fn parts_are_told_what_they_need() {
+    let range = |query: &str| {
+        let plan = plan(&parse(query).unwrap(), &params(10)).unwrap();
+        let part = plan.part().unwrap();
+        (part.range().start.as_nanos(), part.range().end.as_nanos(), part.needs_lines(), part.newest_first())
+    };
+    assert_eq!(range("{s=\"1\"}"), (1, 10, true, true));
+    assert_eq!(range("count_over_time({s=\"1\"}[5ns])"), (-3, 11, false, false));
+    assert_eq!(range("rate({s=\"1\"}[5ns] offset 2ns)"), (-5, 9, false, false));
+    assert_eq!(range("bytes_rate({s=\"1\"}[5ns] offset -2ns)"), (-1, 13, false, false));
+    assert_eq!(range("rate({s=\"1\"} |= \"x\" [5ns])"), (-3, 11, true, false));
+    let none = plan(&parse("1 + 1").unwrap(), &params(10)).unwrap();
+    assert!(none.part().is_none());
+}
