@@ -25,7 +25,7 @@ impl SeqSet {
         if next > 0 && seq < self.0[next - 1].1 {
             return false;
         }
-        let after = seq.checked_add(1).expect("seqs are bounded by the segment");
+        let after = seq.checked_add(1).expect(BOUNDED);
         let joins_left = next > 0 && self.0[next - 1].1 == seq;
         let joins_right = next < self.0.len() && self.0[next].0 == after;
         match (joins_left, joins_right) {
@@ -42,10 +42,20 @@ impl SeqSet {
 
     /// Takes one number out. Tells whether it was there.
     pub fn remove(&mut self, seq: u32) -> bool {
-        if !self.contains(seq) {
+        let next = self.0.partition_point(|(from, _)| *from <= seq);
+        if next == 0 || seq >= self.0[next - 1].1 {
             return false;
         }
-        *self = self.difference(&Self::from_range(seq..seq + 1));
+        let (from, to) = self.0[next - 1];
+        match (from == seq, to == seq + 1) {
+            (true, true) => _ = self.0.remove(next - 1),
+            (true, false) => self.0[next - 1].0 = seq + 1,
+            (false, true) => self.0[next - 1].1 = seq,
+            (false, false) => {
+                self.0[next - 1].1 = seq;
+                self.0.insert(next, (seq + 1, to));
+            }
+        }
         true
     }
 
@@ -82,33 +92,42 @@ impl SeqSet {
 
     /// Returns what is in either set.
     pub fn union(&self, other: &Self) -> Self {
-        let mut all: Vec<_> = self.0.iter().chain(&other.0).copied().collect();
-        all.sort_unstable();
-        let mut joined: Vec<(u32, u32)> = Vec::with_capacity(all.len());
-        for (from, to) in all {
+        let (mut ours, mut theirs) = (self.0.as_slice(), other.0.as_slice());
+        let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ours.len().max(theirs.len()));
+        loop {
+            let first = match (ours.first(), theirs.first()) {
+                (Some(a), Some(b)) if b < a => &mut theirs,
+                (Some(_), _) => &mut ours,
+                (None, Some(_)) => &mut theirs,
+                (None, None) => return Self(joined),
+            };
+            let (from, to) = first[0];
+            *first = &first[1..];
             match joined.last_mut() {
                 Some(last) if from <= last.1 => last.1 = last.1.max(to),
                 _ => joined.push((from, to)),
             }
         }
-        Self(joined)
     }
 
     /// Returns what is in this set and not in `other`.
     pub fn difference(&self, other: &Self) -> Self {
         let mut left = Vec::new();
-        let mut holes = other.0.iter().peekable();
+        let mut holes = other.0.as_slice();
         for (from, to) in &self.0 {
             let mut from = *from;
-            while holes.peek().is_some_and(|hole| hole.1 <= from) {
-                holes.next();
-            }
-            let mut ahead = holes.clone();
-            while let Some((hole_from, hole_to)) = ahead.next().filter(|hole| hole.0 < *to) {
+            while let [(hole_from, hole_to), rest @ ..] = holes
+                && hole_from < to
+            {
                 if from < *hole_from {
                     left.push((from, *hole_from));
                 }
                 from = from.max(*hole_to);
+                if hole_to > to {
+                    // It reaches into the next interval.
+                    break;
+                }
+                holes = rest;
             }
             if from < *to {
                 left.push((from, *to));
@@ -119,12 +138,33 @@ impl SeqSet {
 
     /// Returns what is in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
-        self.difference(&self.difference(other))
+        let mut both = Vec::new();
+        let (mut ours, mut theirs) = (self.0.as_slice(), other.0.as_slice());
+        while let ([a, our_rest @ ..], [b, their_rest @ ..]) = (ours, theirs) {
+            let (from, to) = (a.0.max(b.0), a.1.min(b.1));
+            if from < to {
+                both.push((from, to));
+            }
+            if a.1 <= b.1 {
+                ours = our_rest;
+            } else {
+                theirs = their_rest;
+            }
+        }
+        Self(both)
     }
 
     /// Tells whether all of `other` is in this set.
     pub fn is_superset(&self, other: &Self) -> bool {
-        other.difference(self).is_empty()
+        let mut ours = self.0.as_slice();
+        other.0.iter().all(|(from, to)| {
+            while let [(_, end), rest @ ..] = ours
+                && end <= from
+            {
+                ours = rest;
+            }
+            ours.first().is_some_and(|ours| ours.0 <= *from && *to <= ours.1)
+        })
     }
 }
 
@@ -133,9 +173,13 @@ impl FromIterator<u32> for SeqSet {
         let mut sorted: Vec<u32> = seqs.into_iter().collect();
         sorted.sort_unstable();
         let mut set = Self::new();
-        sorted.into_iter().for_each(|seq| {
-            set.insert(seq);
-        });
+        for seq in sorted {
+            match set.0.last_mut() {
+                Some(last) if seq < last.1 => {}
+                Some(last) if seq == last.1 => last.1 = seq.checked_add(1).expect(BOUNDED),
+                _ => set.0.push((seq, seq.checked_add(1).expect(BOUNDED))),
+            }
+        }
         set
     }
 }
@@ -168,6 +212,8 @@ impl<'de> Deserialize<'de> for SeqSet {
     }
 }
 
+const BOUNDED: &str = "seqs are bounded by the segment";
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -184,6 +230,21 @@ mod tests {
 
     fn set(seqs: &BTreeSet<u32>) -> SeqSet {
         seqs.iter().copied().collect()
+    }
+
+    /// Numbers of sets as large and as scattered as a segment allows.
+    #[test]
+    fn scattered_sets_are_handled_too() {
+        let (even, odd): (SeqSet, SeqSet) = ((0..65_536).step_by(2).collect(), (1..65_536).step_by(2).collect());
+        let all = SeqSet::from_range(0..65_536);
+        assert_eq!(
+            (even.union(&odd), all.difference(&even), even.intersection(&odd)),
+            (all.clone(), odd, SeqSet::new())
+        );
+        assert!(all.is_superset(&even) && !even.is_superset(&all));
+        let mut left = all;
+        assert!((0..65_536).step_by(2).all(|seq| left.remove(seq)));
+        assert_eq!(left.ranges().len(), 32_768);
     }
 
     proptest! {
