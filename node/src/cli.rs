@@ -120,6 +120,9 @@ enum Failure {
         /// Why it did not work.
         source: io::Error,
     },
+    /// The node did something else than it was asked for.
+    #[error("{0}")]
+    NotDone(String),
     /// The standard output could not be written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -130,7 +133,7 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
             Self::Client(error) => error.code(),
-            Self::Run(_) | Self::File { .. } | Self::Io(_) => Exit::Failed,
+            Self::Run(_) | Self::File { .. } | Self::NotDone(_) | Self::Io(_) => Exit::Failed,
         }
     }
 }

@@ -49,7 +49,7 @@ fn wait_until_left(client: &Client) -> Result<(), Failure> {
                 bar.set_message(format!("{} batches still to be handed over", human_count(mesh.owed_batches())))
             }
             other => {
-                return Err(Failure::Usage(format!("the node is {other}, not leaving; somebody stopped it")));
+                return Err(Failure::NotDone(format!("the node is {other}, not leaving; somebody stopped it")));
             }
         }
         bar.tick();

@@ -2,7 +2,7 @@
 //! the node cannot take now is sent again, within a bound; one whose answer was lost may therefore be stored twice.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -77,7 +77,7 @@ impl Push {
         let outcome = sending.send_all(sources);
         sending.bar.finish_and_clear();
         let tally = sending.tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.print(&tally, started.elapsed());
+        self.print(&tally, started.elapsed())?;
         outcome?;
         Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed })
     }
@@ -93,7 +93,7 @@ impl Push {
         self.files.iter().map(|path| if from_input(path) { Ok(Source::input()) } else { Source::file(path) }).collect()
     }
 
-    fn print(&self, tally: &Tally, elapsed: Duration) {
+    fn print(&self, tally: &Tally, elapsed: Duration) -> io::Result<()> {
         for reason in &tally.reasons {
             warn(reason);
         }
@@ -107,8 +107,7 @@ impl Push {
                 "megabytes_per_second": megabytes_per_second,
                 "copies": tally.copies,
             });
-            println!("{outcome}");
-            return;
+            return writeln!(io::stdout(), "{outcome}");
         }
         let copies = match tally.copies {
             None => String::new(),
@@ -119,12 +118,13 @@ impl Push {
             0 => String::new(),
             count => format!("; {} rejected", human_count(count)),
         };
-        println!(
+        writeln!(
+            io::stdout(),
             "{} records accepted ({}) in {}, {megabytes_per_second:.1} MB/s{copies}{rejected}",
             human_count(tally.accepted),
             human_bytes(tally.bytes),
             human_duration(elapsed),
-        );
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sends to a made-up node that answers by a script.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 
 use clap::Parser;
