@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod codec;
 pub mod config;
+pub mod envelope;
 pub mod id;
 pub mod ledger;
 pub mod member;

@@ -77,7 +77,7 @@ fn facts_of(announcement: &Announcement) -> BTreeMap<String, String> {
     for ((window, part), count) in &announcement.heads {
         facts.insert(format!("{HEAD}{}/{part}", window.0), count.to_string());
     }
-    for (name, said) in [(CLEAN, announcement.clean), (FULL, announcement.full)] {
+    for (name, said) in [(CLEAN, announcement.clean), (FULL, announcement.full), (SETTLED, announcement.settled)] {
         if said {
             facts.insert(name.to_owned(), "1".to_owned());
         }
@@ -88,8 +88,9 @@ fn facts_of(announcement: &Announcement) -> BTreeMap<String, String> {
 /// Reads facts; what does not read is left out, for a newer version may say more than this one knows.
 fn announcement_of(facts: &BTreeMap<String, String>) -> Announcement {
     let members = facts.get(MEMBERS).and_then(|hex| digest(hex)).unwrap_or_default();
+    let said = |name: &str| facts.contains_key(name);
     let heads = facts.iter().filter_map(|(key, count)| Some((head(key)?, count.parse().ok()?))).collect();
-    Announcement { members, heads, clean: facts.contains_key(CLEAN), full: facts.contains_key(FULL) }
+    Announcement { members, heads, clean: said(CLEAN), full: said(FULL), settled: said(SETTLED) }
 }
 
 fn head(key: &str) -> Option<(Window, u32)> {
@@ -113,6 +114,7 @@ pub(crate) const SETTINGS: &str = "settings";
 const MEMBERS: &str = "members";
 const CLEAN: &str = "clean";
 const FULL: &str = "full";
+const SETTLED: &str = "settled";
 const HEAD: &str = "head/";
 
 #[cfg(test)]
@@ -124,7 +126,7 @@ mod tests {
 
     fn announcement() -> Announcement {
         let heads = BTreeMap::from([((Window(7), 0), 3), ((Window(8), 2), 9)]);
-        Announcement { members: [5; 16], heads, clean: true, full: false }
+        Announcement { members: [5; 16], heads, clean: true, full: false, settled: true }
     }
 
     fn gossiped(facts: BTreeMap<String, String>) -> Snapshot {
