@@ -85,8 +85,14 @@ fn check(directory: &Path, round: u32, acknowledged: &BTreeMap<u32, BTreeMap<u32
 
 fn rows(store: &Store, segment: SegmentId) -> u64 {
     let range = TimeRange { start: Timestamp::MIN, end: Timestamp::MAX };
-    let request =
-        ScanRequest { tenant: "default", range, segments: &[segment], matches: &|_| true, newest_first: false };
+    let request = ScanRequest {
+        tenant: "default",
+        range,
+        segments: &[segment],
+        only: None,
+        matches: &|_| true,
+        newest_first: false,
+    };
     let outcome = store.scan(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     assert!(outcome.damaged.is_empty());
     outcome.rows_scanned

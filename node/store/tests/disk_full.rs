@@ -69,8 +69,14 @@ fn commit(store: &Store, seq: u32) -> Result<(), CommitError> {
 
 fn rows(store: &Store) -> u64 {
     let range = TimeRange { start: Timestamp::MIN, end: Timestamp::MAX };
-    let request =
-        ScanRequest { tenant: "default", range, segments: &[segment()], matches: &|_| true, newest_first: false };
+    let request = ScanRequest {
+        tenant: "default",
+        range,
+        segments: &[segment()],
+        only: None,
+        matches: &|_| true,
+        newest_first: false,
+    };
     let outcome = store.scan(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     assert!(outcome.damaged.is_empty());
     outcome.rows_scanned
