@@ -69,6 +69,10 @@ struct Sending<'a> {
 impl Push {
     /// Sends everything and tells what became of it.
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        self.run_to(&mut io::stdout())
+    }
+
+    fn run_to(self, out: &mut impl Write) -> Result<Exit, Failure> {
         let started = Instant::now();
         let sources = self.sources()?;
         let bar = progress_bar(&sources);
@@ -77,7 +81,7 @@ impl Push {
         let outcome = sending.send_all(sources);
         sending.bar.finish_and_clear();
         let tally = sending.tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.print(&tally, started.elapsed())?;
+        self.print(out, &tally, started.elapsed())?;
         outcome?;
         Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed })
     }
@@ -93,7 +97,7 @@ impl Push {
         self.files.iter().map(|path| if from_input(path) { Ok(Source::input()) } else { Source::file(path) }).collect()
     }
 
-    fn print(&self, tally: &Tally, elapsed: Duration) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, tally: &Tally, elapsed: Duration) -> io::Result<()> {
         for reason in &tally.reasons {
             warn(reason);
         }
@@ -107,7 +111,7 @@ impl Push {
                 "megabytes_per_second": megabytes_per_second,
                 "copies": tally.copies,
             });
-            return writeln!(io::stdout(), "{outcome}");
+            return writeln!(out, "{outcome}");
         }
         let copies = match tally.copies {
             None => String::new(),
@@ -119,7 +123,7 @@ impl Push {
             count => format!("; {} rejected", human_count(count)),
         };
         writeln!(
-            io::stdout(),
+            out,
             "{} records accepted ({}) in {}, {megabytes_per_second:.1} MB/s{copies}{rejected}",
             human_count(tally.accepted),
             human_bytes(tally.bytes),

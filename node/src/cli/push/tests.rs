@@ -16,8 +16,11 @@ struct Line {
 /// One request as the made-up node saw it: its first line and its body.
 type Seen = (String, String);
 
+/// What came of a push: its end, what it printed, and what the node saw.
+type Pushed = (Result<Exit, Failure>, String, Vec<Seen>);
+
 /// Pushes `text` as one file to a node that gives `answers` one after another, each on a connection of its own.
-fn push(arguments: &[&str], text: &str, answers: &'static [&'static str]) -> (Result<Exit, Failure>, Vec<Seen>) {
+fn push(arguments: &[&str], text: &str, answers: &'static [&'static str]) -> Pushed {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let node = thread::spawn(move || answers.iter().map(|answer| serve(&listener, answer)).collect());
@@ -25,8 +28,9 @@ fn push(arguments: &[&str], text: &str, answers: &'static [&'static str]) -> (Re
     std::fs::write(file.path(), text).unwrap();
     let path = file.path().to_str().unwrap();
     let push = Line::try_parse_from([&["push", path, "--to", &url], arguments].concat()).unwrap().push;
-    let outcome = push.run();
-    (outcome, node.join().unwrap())
+    let mut out = Vec::new();
+    let outcome = push.run_to(&mut out);
+    (outcome, String::from_utf8(out).unwrap(), node.join().unwrap())
 }
 
 fn serve(listener: &TcpListener, answer: &str) -> Seen {
@@ -56,8 +60,9 @@ fn serve(listener: &TcpListener, answer: &str) -> Seen {
 #[test]
 fn lines_are_sent_with_their_labels() {
     let arguments = ["--label", "app=a b", "-l", "x=1", "--copies", "2"];
-    let (outcome, seen) = push(&arguments, "one\ntwo\n", &["204 No Content;logmesh-copies: 2"]);
+    let (outcome, said, seen) = push(&arguments, "one\ntwo\n", &["204 No Content;logmesh-copies: 2"]);
     assert!(matches!(outcome, Ok(Exit::Done)), "{outcome:?}");
+    assert!(said.starts_with("2 records accepted (8 B)") && said.ends_with("held by at least 2 nodes\n"), "{said}");
     assert_eq!(seen, [("POST /logmesh/v1/lines?app=a%20b&x=1&copies=2 HTTP/1.1".to_owned(), "one\ntwo\n".to_owned())]);
 }
 
@@ -65,14 +70,14 @@ fn lines_are_sent_with_their_labels() {
 fn what_the_node_cannot_take_now_is_sent_again() {
     let answers =
         &["503 Busy;retry-after: 0|wait", "507 Full;retry-after: 0|full", "429 Slow;retry-after: 0", "204 Ok"];
-    let (outcome, seen) = push(&[], "one\n", answers);
+    let (outcome, _, seen) = push(&[], "one\n", answers);
     assert!(matches!(outcome, Ok(Exit::Done)), "{outcome:?}");
     assert_eq!(seen.iter().filter(|(_, body)| body == "one\n").count(), 4);
 }
 
 #[test]
 fn sending_again_has_an_end() {
-    let (outcome, _) = push(&["--retry-for", "1s"], "one\n", &["507 Full;retry-after: 30|the disk is full"]);
+    let (outcome, _, _) = push(&["--retry-for", "1s"], "one\n", &["507 Full;retry-after: 30|the disk is full"]);
     let error = outcome.expect_err("the node never took it");
     assert_eq!(error.code(), Exit::Failed);
     assert!(error.to_string().contains("the disk is full"), "{error}");
@@ -81,13 +86,15 @@ fn sending_again_has_an_end() {
 #[test]
 fn bad_records_are_told_and_good_ones_kept() {
     let answers = &["400 Bad;logmesh-copies: 2|1 record was rejected, all others were kept: line 2: too old"];
-    let (outcome, _) = push(&[], "a\nb\nc\n", answers);
+    let (outcome, said, _) = push(&["--json"], "a\nb\nc\n", answers);
     assert!(matches!(outcome, Ok(Exit::Failed)), "{outcome:?}");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["accepted"], &said["rejected"], &said["copies"]), (&2.into(), &1.into(), &2.into()), "{said}");
 }
 
 #[test]
 fn a_push_refused_whole_is_an_error() {
-    let (outcome, _) = push(&[], "a\n", &["400 Bad|the stream cannot be taken"]);
+    let (outcome, _, _) = push(&[], "a\n", &["400 Bad|the stream cannot be taken"]);
     let error = outcome.expect_err("nothing was taken");
     assert!(error.to_string().contains("the stream cannot be taken"), "{error}");
 }
@@ -98,7 +105,7 @@ fn a_node_that_is_not_there_has_its_own_exit_code() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a\n").unwrap();
     let line = ["push", file.path().to_str().unwrap(), "--to", &free.to_string()];
-    let error = Line::try_parse_from(line).unwrap().push.run().expect_err("nobody listens");
+    let error = Line::try_parse_from(line).unwrap().push.run_to(&mut Vec::new()).expect_err("nobody listens");
     assert_eq!(error.code(), Exit::Unreachable);
 }
 
