@@ -76,7 +76,7 @@ impl Coordinator {
         let range = work.range();
         let mut silent = BTreeSet::new();
         for attempt in 1.. {
-            let assignment = self.plan(range, &silent).await?;
+            let assignment = self.plan(range, &mut silent).await?;
             let scanned = self.scatter(tenant, &work, &assignment).await;
             let mut gathered = Gathered { completeness: assignment.completeness, ..Gathered::default() };
             let mut failed: Vec<(NodeId, Reason, u64)> = Vec::new();
@@ -104,31 +104,37 @@ impl Coordinator {
         unreachable!("the loop returns")
     }
 
-    /// Surveys all that can be asked and assigns what there is.
-    async fn plan(&self, range: TimeRange, silent: &BTreeSet<NodeId>) -> Result<Assignment, QueryError> {
+    /// Surveys all that can be asked and assigns what there is. Those that do not answer become `silent`.
+    async fn plan(&self, range: TimeRange, silent: &mut BTreeSet<NodeId>) -> Result<Assignment, QueryError> {
         let mut others = self.others().await?;
-        let ask: Vec<NodeId> = others.live.iter().filter(|node| !silent.contains(node)).copied().collect();
-        let surveys = ask.iter().map(|node| self.survey(*node, range, ask.clone()));
         let mut standings: BTreeMap<NodeId, Standing> = BTreeMap::new();
-        for (node, answer) in join_all(surveys).await {
-            let standing = match answer {
-                Some((rows, answer)) => {
-                    // A member that only the other knows of may have taken records: it counts as away until it is met.
-                    others.table.merge(rows);
-                    Standing::Answered(answer)
-                }
-                None => Standing::Silent(others.heads(node)),
-            };
-            standings.insert(node, standing);
+        let mut is_settled = false;
+        while !is_settled {
+            is_settled = true;
+            standings.clear();
+            let ask: Vec<NodeId> = others.live.iter().filter(|node| !silent.contains(node)).copied().collect();
+            let surveys = ask.iter().map(|node| self.survey(*node, range, ask.clone()));
+            for (node, answer) in join_all(surveys).await {
+                let Some((rows, answer)) = answer else {
+                    // The others were told that it answers for itself: they are asked again, now for its segments too.
+                    silent.insert(node);
+                    is_settled = false;
+                    continue;
+                };
+                // A member that only the other knows of may have taken records: it counts as away until it is met.
+                others.table.merge(rows);
+                standings.insert(node, Standing::Answered(answer));
+            }
         }
-        for node in silent {
+        for node in silent.iter() {
             standings.insert(*node, Standing::Silent(others.heads(*node)));
         }
         for (node, (since, heads)) in &others.last_heard {
             let away = Standing::Away { since: *since, heads: heads.clone() };
             standings.entry(*node).or_insert(away);
         }
-        Ok(plan::assign(&Known { table: &others.table, standings: &standings, copies: self.copies, range }))
+        let (table, copies) = (&others.table, self.copies);
+        Ok(plan::assign(&Known { table, standings: &standings, copies, range }))
     }
 
     async fn others(&self) -> Result<Others, QueryError> {
