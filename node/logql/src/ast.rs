@@ -66,6 +66,17 @@ pub enum Stage {
     LabelFilter(LabelFilter),
 }
 
+impl Stage {
+    /// Tells whether the stage looks at the text of the line.
+    pub(crate) fn looks(&self) -> bool {
+        match self {
+            Stage::LineFilter(filter) => !filter.keeps_all(),
+            Stage::Json | Stage::Logfmt => true,
+            Stage::LabelFilter(_) => false,
+        }
+    }
+}
+
 /// A test of the line; it holds if any alternative does (for the negative ones: if none does).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineFilter {
@@ -73,6 +84,13 @@ pub struct LineFilter {
     pub op: LineOp,
     /// What to look for; never empty.
     pub alternatives: Vec<String>,
+}
+
+impl LineFilter {
+    /// Tells whether every line passes, for every line contains the empty text.
+    pub(crate) fn keeps_all(&self) -> bool {
+        matches!(self.op, LineOp::Contains | LineOp::Match) && self.alternatives.iter().any(String::is_empty)
+    }
 }
 
 /// The line filters.

@@ -63,6 +63,8 @@ impl Pipeline {
         let (mut line_tests, mut steps, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for stage in stages {
             match stage {
+                // Clients fill in an empty filter where the user has typed none yet.
+                Stage::LineFilter(filter) if filter.keeps_all() => {}
                 Stage::LineFilter(filter) => line_tests.push(LineTest::new(filter)?),
                 Stage::Json => steps.push(Step::Json),
                 Stage::Logfmt => steps.push(Step::Logfmt),

@@ -12,7 +12,7 @@ use logmesh_protocol::record::Labels;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::ast::{Expr, LogExpr};
+use crate::ast::{Expr, LogExpr, Stage};
 use crate::error::PlanError;
 use crate::parser::parse;
 use crate::runner::Runner;
@@ -22,13 +22,14 @@ pub(crate) use lower::{Leaf, Root};
 
 /// The most points that one series of an answer may have, as in Prometheus' and Loki's API.
 pub const POINTS_MAX: u64 = 11_000;
-/// The most bytes that the lines kept by one runner, or by the coordinator, may have; with more the query fails. A guess.
-pub const ENTRIES_BYTES_MAX: u64 = 64 << 20;
+/// The most bytes that the lines kept by one runner, or by the coordinator, may have; with more the query fails. A guess,
+/// half of what a node's answer to another may have.
+pub const ENTRIES_BYTES_MAX: u64 = 32 << 20;
 /// The most series of a range aggregation before it is aggregated further; with more the query fails. A guess.
 pub const INNER_SERIES_MAX: u32 = 20_000;
-/// The most cells (series times steps) of a range aggregation; with more the query fails. A cell takes 8 or 16 bytes, so
-/// this keeps a runner below 64 MiB. A guess.
-pub const CELLS_MAX: u64 = 4 << 20;
+/// The most cells (series times steps) of a range aggregation; with more the query fails. A cell takes 8 or 16 bytes, in
+/// memory and at the worst on the wire. A guess, half of what a node's answer to another may have.
+pub const CELLS_MAX: u64 = 2 << 20;
 
 /// What a request asks for besides its query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,7 +183,9 @@ impl Part {
     pub fn needs_lines(&self) -> bool {
         match &self.work {
             Work::Log(_) => true,
-            Work::Metric { leaves, .. } => leaves.iter().any(|leaf| !leaf.aggregation.log.stages.is_empty()),
+            Work::Metric { leaves, .. } => {
+                leaves.iter().flat_map(|leaf| &leaf.aggregation.log.stages).any(Stage::looks)
+            }
         }
     }
 

@@ -126,3 +126,8 @@ fn lines_bytes(rows: &Rows, range: &Range<usize>) -> u64 {
         _ => 0,
     }
 }
+
+/// Returns the line of `row`; empty where the text was left out because the part does not need it.
+fn line_of(rows: &Rows, row: usize) -> &[u8] {
+    rows.lines.get(rows.line_range(row)).unwrap_or_default()
+}

@@ -95,7 +95,7 @@ fn bytes_of_entries() {
     assert_eq!(error, EvalError::EntriesBytesMax(ENTRIES_BYTES_MAX));
     let (mut runner, _) = self::runner("{s=~\".+\"}", 10);
     let error = runner.add_rows(&streams(0..fitting + 2, &line)).unwrap_err();
-    assert_eq!(error.to_string(), "the entries found exceed 67108864 bytes; ask for a lower limit");
+    assert_eq!(error.to_string(), "the entries found exceed 33554432 bytes; ask for a lower limit");
 }
 
 #[test]
@@ -124,6 +124,8 @@ fn parts_are_told_what_they_need() {
     assert_eq!(range("rate({s=\"1\"}[5ns] offset 2ns)"), (-5, 9, false, false));
     assert_eq!(range("bytes_rate({s=\"1\"}[5ns] offset -2ns)"), (-1, 13, false, false));
     assert_eq!(range("rate({s=\"1\"} |= \"x\" [5ns])"), (-3, 11, true, false));
+    assert_eq!(range("rate({s=\"1\"} |= `` | s=\"1\" [5ns])"), (-3, 11, false, false));
+    assert_eq!(range("rate({s=\"1\"} | json [5ns])"), (-3, 11, true, false));
     let none = plan(&parse("1 + 1").unwrap(), &params(10)).unwrap();
     assert!(none.part().is_none());
 }

@@ -1,7 +1,9 @@
 //! A log query beside the data. Whether a line passes is found out with as little parsing as that takes; all its labels
 //! are taken out at the end, for the few lines that are left.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
@@ -70,14 +72,10 @@ impl LogRunner {
         bound.map(Timestamp::from_nanos)
     }
 
-    /// Tells whether the bound leaves nothing of the range.
+    /// Tells whether no row of whatever time can matter. Full alone it is never: a row at the worst one's own instant may
+    /// still take its place.
     pub(super) fn is_done(&self) -> bool {
-        let (start, end) = (self.time.start, self.time.end);
-        let nothing_left = |bound: Timestamp| match self.direction {
-            Direction::Backward => bound.saturating_add(std::time::Duration::from_nanos(1)) >= end,
-            Direction::Forward => bound <= start,
-        };
-        !self.top.admits(start) && !self.top.admits(end) || self.bound().is_some_and(nothing_left)
+        self.top.is_closed()
     }
 
     fn add_stream(&mut self, rows: &Rows, stream: &StreamRows) -> Result<(), EvalError> {
@@ -101,7 +99,7 @@ impl LogRunner {
             (None, _) => self.time,
             (Some(worst), Direction::Backward) => TimeRange { start: start.max(worst), end },
             (Some(worst), Direction::Forward) => {
-                TimeRange { start, end: end.min(worst.saturating_add(std::time::Duration::from_nanos(1))) }
+                TimeRange { start, end: end.min(worst.saturating_add(Duration::from_nanos(1))) }
             }
         }
     }
@@ -151,7 +149,7 @@ impl LogRunner {
 
     pub(super) fn finish(mut self) -> Partial {
         let mut streams: Vec<Arc<Labels>> = Vec::new();
-        let mut places = std::collections::HashMap::new();
+        let mut places = HashMap::new();
         let mut entries = Vec::new();
         let top = std::mem::replace(&mut self.top, Top::new(&QueryParams::instant(Timestamp::MIN)));
         for (timestamp, labels, found) in top.into_entries() {

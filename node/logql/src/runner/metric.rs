@@ -11,7 +11,7 @@ use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
 
 use super::series::{KeyLabels, SeriesTable};
-use super::{Stats, lines_bytes, rows_within};
+use super::{Stats, line_of, lines_bytes, rows_within};
 use crate::ast::Grouping;
 use crate::duration::Nanoseconds;
 use crate::error::{EvalError, PlanError};
@@ -191,7 +191,7 @@ impl LeafRunner {
             }
             self.fields.clear();
             let mut labels = RowLabels { stream: &stream.labels, metadata: &self.metadata, fields: &mut self.fields };
-            if !self.pipeline.keeps(rows.line(row), &mut labels) {
+            if !self.pipeline.keeps(line_of(rows, row), &mut labels) {
                 continue;
             }
             if let Some((kind, details)) = labels.fields.error() {

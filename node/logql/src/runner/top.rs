@@ -28,7 +28,7 @@ pub(crate) struct Found<T> {
     pub(crate) rank: u32,
     /// The line.
     pub(crate) line: String,
-    /// What else belongs to it. Of two entries equal in stream, instant and line the lesser one is kept.
+    /// What else belongs to it.
     pub(crate) rest: T,
 }
 
@@ -60,6 +60,9 @@ impl<T: Ord> Top<T> {
     }
 
     /// Takes an entry; drops the worst if there are too many. `size` tells what the rest of an entry weighs.
+    ///
+    /// Of two entries equal in stream, instant and line the one that counts first is kept. Were it the other, an entry
+    /// could get worse by what comes later, and those dropped before it in vain.
     pub(crate) fn add(
         &mut self,
         timestamp: Timestamp,
@@ -67,26 +70,47 @@ impl<T: Ord> Top<T> {
         found: Found<T>,
         size: impl Fn(&T) -> usize,
     ) -> Result<(), EvalError> {
-        if !self.admits(timestamp) {
+        let key = (timestamp, labels.clone());
+        if !self.beats_worst(&key, &found) {
             return Ok(());
         }
         let weight = |found: &Found<T>| (found.line.len() + size(&found.rest) + ENTRY_BYTES) as u64;
-        let group = self.groups.entry((timestamp, labels.clone())).or_default();
-        self.bytes += weight(&found);
+        let group = self.groups.entry(key).or_default();
+        let found = match group.iter().position(|other| other.line == found.line) {
+            None => found,
+            Some(at) => {
+                let other = group.remove(at);
+                self.len -= 1;
+                self.bytes -= weight(&other);
+                match self.direction {
+                    Direction::Backward => found.max(other),
+                    Direction::Forward => found.min(other),
+                }
+            }
+        };
         self.len += 1;
-        if let Some(at) = group.iter().position(|other| other.line == found.line) {
-            let other = group.remove(at);
-            self.len -= 1;
-            let (kept, dropped) = if other <= found { (other, found) } else { (found, other) };
-            self.bytes -= weight(&dropped);
-            insert(group, kept);
-        } else {
-            insert(group, found);
-        }
-        while self.len > self.limit {
+        self.bytes += weight(&found);
+        let at = group.partition_point(|other| *other <= found);
+        group.insert(at, found);
+        if self.len > self.limit {
             self.drop_worst(weight);
         }
         if self.bytes > ENTRIES_BYTES_MAX { Err(EvalError::EntriesBytesMax(ENTRIES_BYTES_MAX)) } else { Ok(()) }
+    }
+
+    /// Tells whether an entry would stay if it were added.
+    fn beats_worst(&self, key: &(Timestamp, Arc<Labels>), found: &Found<T>) -> bool {
+        if self.len < self.limit {
+            return true;
+        }
+        let worst = match self.direction {
+            Direction::Backward => self.groups.first_key_value().and_then(|(key, group)| Some((key, group.first()?))),
+            Direction::Forward => self.groups.last_key_value().and_then(|(key, group)| Some((key, group.last()?))),
+        };
+        worst.is_some_and(|worst| match self.direction {
+            Direction::Backward => (key, found) > worst,
+            Direction::Forward => (key, found) < worst,
+        })
     }
 
     fn drop_worst(&mut self, weight: impl Fn(&Found<T>) -> u64) {
@@ -109,6 +133,11 @@ impl<T: Ord> Top<T> {
         }
     }
 
+    /// Tells whether no entry at all can get in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.limit == 0
+    }
+
     /// Returns the entries, oldest first.
     pub(crate) fn into_entries(self) -> impl DoubleEndedIterator<Item = (Timestamp, Arc<Labels>, Found<T>)> {
         self.groups.into_iter().flat_map(|((timestamp, labels), group)| {
@@ -117,10 +146,67 @@ impl<T: Ord> Top<T> {
     }
 }
 
-fn insert<T: Ord>(group: &mut Vec<Found<T>>, found: Found<T>) {
-    let at = group.partition_point(|other| *other <= found);
-    group.insert(at, found);
-}
-
 /// What an entry weighs besides its texts, about.
 const ENTRY_BYTES: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{Just, Strategy, prop_assert_eq, proptest};
+
+    use super::*;
+
+    /// Instant, stream, rank, line, rest.
+    type Row = (i64, u8, u32, u8, u8);
+
+    fn shuffled() -> impl Strategy<Value = (Vec<Row>, Vec<Row>)> {
+        vec((0i64..3, 0u8..2, 0u32..3, 0u8..3, 0u8..2), 0..24)
+            .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle()))
+    }
+
+    fn top(rows: &[Row], limit: u32, direction: Direction) -> Vec<Row> {
+        let mut params = QueryParams::range(Timestamp::MIN, Timestamp::MAX, Duration::ZERO);
+        (params.limit, params.direction) = (limit, direction);
+        let mut top = Top::new(&params);
+        for (time, stream, rank, line, rest) in rows {
+            let labels = Arc::new(Labels::new([("s".to_owned(), stream.to_string())]));
+            let found = Found { rank: *rank, line: line.to_string(), rest: *rest };
+            top.add(Timestamp::from_nanos(*time), &labels, found, |_| 1).unwrap();
+        }
+        let row = |(time, labels, found): (Timestamp, Arc<Labels>, Found<u8>)| {
+            let stream = labels.value("s").unwrap().parse().unwrap();
+            (time.as_nanos(), stream, found.rank, found.line.parse().unwrap(), found.rest)
+        };
+        assert!(top.len == top.groups.values().map(Vec::len).sum::<usize>());
+        let left = top.bytes;
+        let rows: Vec<Row> = top.into_entries().map(row).collect();
+        assert_eq!(left, rows.len() as u64 * (2 + ENTRY_BYTES) as u64);
+        rows
+    }
+
+    /// The same by sorting everything: of equals the one that counts first, then as many as the limit.
+    fn model(rows: &[Row], limit: u32, direction: Direction) -> Vec<Row> {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        if direction == Direction::Backward {
+            rows.reverse();
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        rows.retain(|(time, stream, _, line, _)| seen.insert((*time, *stream, *line)));
+        rows.truncate(limit as usize);
+        rows.sort_unstable();
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_adding_does_not_matter((rows, shuffled) in shuffled(), limit in 0u32..8, forward: bool) {
+            let direction = if forward { Direction::Forward } else { Direction::Backward };
+            let wanted = model(&rows, limit, direction);
+            prop_assert_eq!(top(&rows, limit, direction), wanted.clone());
+            prop_assert_eq!(top(&shuffled, limit, direction), wanted);
+        }
+    }
+}

@@ -55,7 +55,10 @@ fn run(plan: &Plan, nodes: &[Vec<Vec<Record>>]) -> Result<QueryResult, String> {
         let part: Part = decode(1, &encode(1, part)).map_err(|error| error.to_string())?;
         let mut runner = part.runner().map_err(|error| error.to_string())?;
         for block in blocks {
-            let rows = rows(block);
+            let mut rows = rows(block);
+            if !part.needs_lines() {
+                rows.lines = bytes::Bytes::new();
+            }
             assert!(block.is_empty() || !rows.is_empty());
             if runner.add_rows(&rows).map_err(text)?.is_break() {
                 break;

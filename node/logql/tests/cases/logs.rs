@@ -185,9 +185,9 @@ fn entries_equal_in_stream_instant_and_line_are_shown_once() {
         records,
         &[
             (r#"{a=~".+"}"#, "forward", "{a=1} 10 same\n{a=1} 11 same\n{a=1} 11 other\n{a=2} 10 same"),
-            (r#"{a="1"}"#, "limit 2", "{a=1} 11 other\n{a=1} 11 same"),
+            (r#"{a="1"}"#, "limit 2", "{a=1} 11 same\n{a=1} 11 other"),
             (r#"{a="1"}"#, "limit 2 forward", "{a=1} 10 same\n{a=1} 11 same"),
-            (r#"{a="1"}"#, "limit 3", "{a=1} 11 other\n{a=1} 11 same\n{a=1} 10 same"),
+            (r#"{a="1"}"#, "limit 3", "{a=1} 11 same\n{a=1} 11 other\n{a=1} 10 same"),
         ],
     );
 }
