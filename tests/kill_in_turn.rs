@@ -172,18 +172,10 @@ impl Ended {
 
     fn assert_found(&self, client: &Client) {
         let found = find_all(client, KEPT);
-        let missing = found.missing(self.acknowledged.iter().map(String::as_str));
-        assert!(
-            missing.is_empty(),
-            "{} acknowledged records are missing, such as {:?}",
-            missing.len(),
-            &missing[..missing.len().min(3)]
-        );
-        let pushed = |line: &String| self.acknowledged.contains(line) || self.unanswered.contains(line);
-        assert_eq!(found.lines.keys().find(|line| !pushed(line)), None, "never pushed");
-        assert_eq!(found.duplicate(), None, "found twice");
+        found.assert_has(self.acknowledged.iter().map(String::as_str));
+        found.assert_nothing_else(self.acknowledged.union(&self.unanswered).map(String::as_str));
+        found.assert_complete();
         assert_eq!(count(client, KEPT), found.lines.len() as u64, "counted otherwise than listed");
-        assert!(found.complete, "{:?}", found.warnings);
     }
 }
 

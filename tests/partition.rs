@@ -30,8 +30,7 @@ fn both_sides_of_a_cut_serve_and_are_one_again_when_it_heals() {
     for (side, written) in sides.iter().enumerate() {
         for at in SIDES[side].clone() {
             let found = find_all(&mesh.client(at), KEPT);
-            let own: Vec<&str> = written.iter().map(|record| record.line.as_str()).collect();
-            assert_eq!(found.missing(own), Vec::<&str>::new(), "the own side's records are always found");
+            found.assert_has(lines(written));
             assert!(!found.complete, "a side cannot vouch for the other");
         }
     }
@@ -88,11 +87,14 @@ fn wait_live(mesh: &Mesh, nodes: std::ops::Range<usize>, live: usize) {
 
 fn assert_whole(client: &Client, all: &[Record]) {
     let found = find_all(client, KEPT);
-    assert_eq!(found.missing(all.iter().map(|record| record.line.as_str())), Vec::<&str>::new());
-    assert_eq!(found.lines.len(), all.len(), "something that was never pushed");
-    assert_eq!(found.duplicate(), None, "found twice");
+    found.assert_has(lines(all));
+    found.assert_nothing_else(lines(all));
+    found.assert_complete();
     assert_eq!(count(client, KEPT), all.len() as u64);
-    assert!(found.complete, "{:?}", found.warnings);
+}
+
+fn lines(records: &[Record]) -> impl Iterator<Item = &str> {
+    records.iter().map(|record| record.line.as_str())
 }
 
 /// Canonical bytes of the batches that the nodes hold, together.

@@ -1,6 +1,6 @@
 //! Finds all that matches, page by page, as a client would that trusts nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -19,14 +19,26 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Returns a line that was found more than once.
-    pub(crate) fn duplicate(&self) -> Option<&str> {
-        self.lines.iter().find(|(_, count)| **count != 1).map(|(line, _)| line.as_str())
+    /// Fails unless all of `wanted` were found.
+    pub(crate) fn assert_has<'a>(&self, wanted: impl IntoIterator<Item = &'a str>) {
+        let missing: Vec<&str> = wanted.into_iter().filter(|line| !self.lines.contains_key(*line)).collect();
+        let told =
+            if self.complete { "an answer that calls itself complete".to_owned() } else { self.warnings.join("; ") };
+        assert!(missing.is_empty(), "{} lines are missing, the first is {:?}; {told}", missing.len(), missing[0]);
     }
 
-    /// Returns those of `wanted` that were not found.
-    pub(crate) fn missing<'a>(&self, wanted: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        wanted.into_iter().filter(|line| !self.lines.contains_key(*line)).collect()
+    /// Fails if anything was found twice or is not in `pushed`.
+    pub(crate) fn assert_nothing_else<'a>(&self, pushed: impl IntoIterator<Item = &'a str>) {
+        let pushed: BTreeSet<&str> = pushed.into_iter().collect();
+        let phantom = self.lines.keys().find(|line| !pushed.contains(line.as_str()));
+        assert_eq!(phantom, None, "never pushed");
+        let duplicate = self.lines.iter().find(|(_, count)| **count != 1);
+        assert_eq!(duplicate, None, "found twice");
+    }
+
+    /// Fails unless every page called itself complete and warned of nothing.
+    pub(crate) fn assert_complete(&self) {
+        assert!(self.complete && self.warnings.is_empty(), "{}", self.warnings.join("; "));
     }
 }
 
