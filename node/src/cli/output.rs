@@ -58,8 +58,8 @@ pub(super) fn complain(error: &dyn Error) {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
-        // A transparent error repeats its cause.
-        if !text.ends_with(&inner_text) {
+        // A transparent error repeats its cause, and some sentences name theirs.
+        if !text.contains(&inner_text) {
             text.push_str(": ");
             text.push_str(&inner_text);
         }
