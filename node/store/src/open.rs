@@ -32,8 +32,13 @@ pub(crate) fn open(path: &Path, settings: Settings) -> Result<(Db, File, Recover
     std::fs::create_dir_all(&staging).map_err(failed)?;
     let cache = Cache::new_lru_cache(settings.block_cache_bytes);
     let options = database_options(&settings);
-    let families =
-        Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &settings, &cache)));
+    // RocksDB insists on one more, which stays empty. After a full disk it goes on only when as much is free as the largest
+    // write buffer, and that shall not be the one nobody uses.
+    let mut unused = Options::default();
+    unused.set_write_buffer_size(1 << 20);
+    let ours = Family::ALL.map(|family| (family.name(), family_options(family, &settings, &cache)));
+    let families = ours.into_iter().chain([("default", unused)]);
+    let families = families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
     let rocks = DB::open_cf_descriptors(&options, path.join("rocksdb"), families).map_err(OpenError::Storage)?;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let db = Db {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use logmesh_protocol::ledger::LedgerEntry;
-use logmesh_protocol::segment::{SegmentId, Window};
+use logmesh_protocol::segment::{ExtentId, SegmentId, Window};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::Timestamp;
 
@@ -26,8 +26,8 @@ pub(crate) enum Source {
     Block(Rc<Chosen>, usize),
     /// Batches of the tail.
     Tail(SegmentId, Vec<(u32, LedgerEntry)>),
-    /// Batches of extents that are wanted only in part: they are rebuilt.
-    Rebuilt(SegmentId, SeqSet),
+    /// Batches of an extent that is wanted only in part: they are rebuilt.
+    Rebuilt(ExtentId, SeqSet),
 }
 
 /// An extent of which something is to be read.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use logmesh_protocol::batch::Batch;
+use logmesh_protocol::id::BatchId;
 use logmesh_protocol::ledger::LedgerEntry;
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::Rows;
@@ -13,7 +14,6 @@ use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 
-use crate::batch::unpack;
 use crate::block::{BlockRows, Lazy};
 use crate::columns::{ColumnError, Decoder};
 use crate::db::{ReadError, View};
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         let filed = self.view.filed(segment)?;
         let (first, last) = bounds_of(segment.window);
         let only = self.request.only.and_then(|only| only.get(segment));
-        let (mut tail, mut found, mut rebuilt) = (Vec::new(), SeqSet::new(), SeqSet::new());
+        let (mut tail, mut found) = (Vec::new(), SeqSet::new());
         for held in self.view.held(segment)? {
             found = found.union(&SeqSet::from_range(held.range()));
             match held {
@@ -76,14 +76,14 @@ impl<'a> Reader<'a> {
         for (id, value) in filed {
             let range = SeqSet::from_range(id.from..id.to);
             let wanted = only.map_or_else(|| range.clone(), |only| only.intersection(&range));
+            if wanted.is_empty() {
+                continue;
+            }
             if wanted != range {
-                rebuilt = rebuilt.union(&wanted);
+                units.push(Unit { first, last, source: Source::Rebuilt(id, wanted) });
             } else if self.plan_extent(id, &value, units).is_err() {
                 self.damage.add_range(segment, id.from..id.to);
             }
-        }
-        if !rebuilt.is_empty() {
-            units.push(Unit { first, last, source: Source::Rebuilt(*segment, rebuilt) });
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn read(&mut self, unit: &Unit) -> Option<Rows> {
         let rows = match &unit.source {
             Source::Tail(segment, batches) => self.read_tail(segment, batches),
-            Source::Rebuilt(segment, seqs) => self.read_rebuilt(segment, seqs),
+            Source::Rebuilt(id, seqs) => self.read_rebuilt(id, seqs),
             Source::Block(chosen, at) => match self.read_block(chosen, *at) {
                 Ok(rows) => rows,
                 Err(_) => {
@@ -180,20 +180,29 @@ impl<'a> Reader<'a> {
         self.rows_of_batches(segment, &canonical)
     }
 
-    fn read_rebuilt(&mut self, segment: &SegmentId, seqs: &SeqSet) -> Option<Rows> {
-        let Ok(read) = self.view.frames(segment, seqs, usize::MAX) else {
-            self.damage.add(segment, seqs);
-            return None;
-        };
-        self.damage.add(segment, &read.damaged);
-        let mut canonical = Vec::with_capacity(read.frames.len());
-        for frame in read.frames {
-            match unpack(&frame.body, &frame.id) {
-                Ok(bytes) => canonical.push((frame.seq, bytes)),
-                Err(_) => self.damage.add_range(segment, frame.seq..frame.seq + 1),
-            }
+    fn read_rebuilt(&mut self, id: &ExtentId, seqs: &SeqSet) -> Option<Rows> {
+        let (mut canonical, mut sound) = (Vec::new(), SeqSet::new());
+        let opened = self.view.extent(id).and_then(|filed| self.view.open(filed)).ok();
+        if let (Some(opened), Some(entries)) = (opened, self.entries(id)) {
+            // What a rebuild gives before it fails is checked like all else, so it counts.
+            let _ = opened.rebuild(&|seq| seqs.contains(seq), &mut |seq, batch| {
+                let entry = &entries[(seq - id.from) as usize];
+                if let Some(bytes) = batch.filter(|bytes| BatchId::of(bytes) == entry.id) {
+                    canonical.push((seq, bytes));
+                    sound.insert(seq);
+                }
+            });
         }
-        self.rows_of_batches(segment, &canonical)
+        self.damage.add(&id.segment, &seqs.difference(&sound));
+        self.rows_of_batches(&id.segment, &canonical)
+    }
+
+    /// Returns the entries of an extent, if the ledger has it.
+    fn entries(&self, id: &ExtentId) -> Option<Vec<LedgerEntry>> {
+        match self.view.held_at(&id.segment, id.from) {
+            Ok(Some(Held::Extent(found, entries))) if found == *id => Some(entries),
+            _ => None,
+        }
     }
 
     fn rows_of_batches(&mut self, segment: &SegmentId, canonical: &[(u32, Vec<u8>)]) -> Option<Rows> {
@@ -218,14 +227,9 @@ impl<'a> Reader<'a> {
     /// Finds out which batches of a damaged extent cannot be given back.
     fn examine(&mut self, id: &ExtentId) {
         if self.examined.insert(*id) {
-            let entries = match self.view.held_at(&id.segment, id.from) {
-                Ok(Some(Held::Extent(_, entries))) => entries,
-                _ => Vec::new(),
-            };
-            let damaged = if entries.len() == (id.to - id.from) as usize {
-                self.view.verify_extent(id, &entries)
-            } else {
-                SeqSet::from_range(id.from..id.to)
+            let damaged = match self.entries(id) {
+                Some(entries) => self.view.verify_extent(id, &entries),
+                None => SeqSet::from_range(id.from..id.to),
             };
             self.damage.add(&id.segment, &damaged);
         }
