@@ -130,8 +130,8 @@ pub struct Unread {
 /// - Tables are exchanged whole, in one message.
 /// - A node stops clean only when nodes that are up hold all that it holds and have taken over its table, its clean row in it,
 ///   and when nothing that it should hold is damaged.
-/// - A node that was clean, or that remembers no earlier start, acknowledges nothing before an *established* node has its new row.
-///   Established are all others, and whoever has told one that is. (Else it could acknowledge in isolation while the others take it
+/// - A node that was clean, or that remembers no earlier start, acknowledges nothing before an *established* node has its new row,
+///   over further restarts too. Established are all others, and whoever has told one that is. (Else it could acknowledge in isolation while the others take it
 ///   to be stopped or do not know it. No coordinator can see that; where a node has to be writable alone all the same, as a mesh's first
 ///   node has, `complete` holds only from the moment when it has met the others.)
 /// - A node drops nothing that it wrote itself while it is a member, and of others' segments only what all holders, up at that

@@ -185,7 +185,8 @@ impl World {
         let node = self.node(at);
         node.boot = boot;
         node.up = true;
-        node.established = node.disk.row.clean.is_none();
+        // A start that nobody was told of establishes nothing for the next one.
+        node.established &= node.disk.row.clean.is_none();
         node.disk.row.clean = None;
         node.disk.row.incarnation += 1;
         node.disk.table.uphold(&mut node.disk.row, boot);
