@@ -1,5 +1,7 @@
 //! A process that is killed in the middle of commits and seals: everything it was told is stored is there afterwards.
 
+#![expect(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;

@@ -1,5 +1,7 @@
 //! A disk that is really full: commits are refused, reads go on, and commits are taken again when there is room.
 
+#![expect(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;

@@ -1,6 +1,6 @@
 //! What the store costs: accept → durable → sealed, what it writes, how small it gets, how fast it reads.
 //!
-//! `cargo bench --profile dev -p logmesh-store -- [MiB] [MiB a seal]`; 256 MiB and 16 unless said. CPU is that of the whole process.
+//! `cargo bench --profile dev -p logmesh-store -- [MiB] [MiB a seal] [scans]`; 256, 16 and 4 unless said. CPU is that of the whole process.
 
 mod logs;
 
@@ -163,15 +163,15 @@ fn scan(store: &Store, needles: &[&str]) -> (f64, usize) {
     };
     let finder = memchr::memmem::Finder::new(needles[0]);
     let (cpu, mut found) = (cpu_seconds(), 0);
-    const ROUNDS: usize = 4;
-    for _ in 0..ROUNDS {
+    let rounds = std::env::args().filter_map(|argument| argument.parse().ok()).nth(2).unwrap_or(4);
+    for _ in 0..rounds {
         let outcome = store.scan(&request, &mut |scanned| {
             found += finder.find_iter(&scanned.rows.lines).count();
             ControlFlow::Continue(())
         });
         assert!(outcome.expect("a scan").damaged.is_empty());
     }
-    ((cpu_seconds() - cpu) / ROUNDS as f64, found)
+    ((cpu_seconds() - cpu) / rounds as f64, found)
 }
 
 /// Reads one stream of a second in the middle. Returns the seconds of wall time.

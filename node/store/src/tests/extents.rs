@@ -1,5 +1,6 @@
 //! Seals and adoptions: every batch comes back byte for byte, and what does not fit changes nothing.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -145,7 +146,7 @@ fn an_adopted_extent_replaces_the_tail_and_smaller_extents_and_adds_what_was_mis
         assert_eq!(holder.store.extents(&segment(0)), origin.store.extents(&segment(0)));
         assert_eq!(holder.store.ledger(&segment(0)), origin.store.ledger(&segment(0)));
         let (holder, recovered) = holder.reopen();
-        assert_eq!(recovered.segments[0].extents, [1..7]);
+        assert_eq!(recovered.segments[0].extents, vec![Range { start: 1, end: 7 }]);
         assert_eq!(holder.frames(&segment(0), 0..8), origin.frames(&segment(0), 0..8));
         let rows = |world: &World| world.rows("default", &[segment(0)], ALWAYS).0;
         assert_eq!(rows(&holder).len(), 160);

@@ -43,7 +43,8 @@ fn a_scan_of_some_batches_gives_exactly_these_and_names_what_is_not_held() {
     let mut found: Vec<String> = pieces.iter().flat_map(texts).collect();
     let nth = |nth: i64| BatchRows::plain((nth % 3) as u8, nth * 60, 60).texts();
     let mut expected: Vec<String> = [2, 5, 8].into_iter().flat_map(nth).collect();
-    (found.sort(), expected.sort()).0;
+    found.sort();
+    expected.sort();
     assert_eq!(found, expected);
     assert_eq!(outcome.damaged, [(segment(0), SeqSet::from_iter([12]))]);
 }
@@ -75,7 +76,8 @@ proptest! {
             }
         }
         let mut found: Vec<String> = pieces.iter().flat_map(texts).collect();
-        (found.sort(), expected.sort()).0;
+        found.sort();
+        expected.sort();
         prop_assert_eq!(outcome.rows_scanned, found.len() as u64);
         prop_assert_eq!(found, expected);
         for (nth, piece) in pieces.iter().enumerate() {
