@@ -202,7 +202,6 @@ const PARSED: &str = r#"
 
 #[test]
 fn labels_of_lines_make_series() {
-    let error = "error: pipeline error: 'JSONParserErr' for series:";
     check(
         PARSED,
         &[
@@ -261,6 +260,11 @@ fn labels_of_lines_make_series() {
             ),
         ],
     );
+}
+
+#[test]
+fn lines_with_an_error_fail_a_metric_query() {
+    let error = "error: pipeline error: 'JSONParserErr' for series:";
     for query in [
         r#"count_over_time({app="bad"} | json [1m])"#,
         r#"sum(count_over_time({app="bad"} | json [1m]))"#,
