@@ -74,6 +74,11 @@ impl Disk {
         self.batches.get(&(segment, seq)).is_some_and(Kept::is_whole)
     }
 
+    /// Tells whether a batch is there, whole or not.
+    pub fn keeps(&self, segment: SegmentId, seq: u32) -> bool {
+        self.batches.contains_key(&(segment, seq))
+    }
+
     /// Returns the id under which a batch is kept.
     pub fn ids(&self) -> impl Iterator<Item = (SegmentId, u32, BatchId)> {
         self.batches.iter().map(|((segment, seq), kept)| (*segment, *seq, kept.entry.id))
@@ -142,14 +147,13 @@ impl Disk {
         self.extents.retain(|extent| extent.segment != segment);
     }
 
-    /// Flips a bit of the batch number `at` of all. Tells which.
-    pub fn rot(&mut self, at: usize) -> Option<(SegmentId, u32)> {
-        let count = self.batches.len().max(1);
-        let (place, kept) = self.batches.iter_mut().nth(at % count)?;
-        let mut body = kept.body.to_vec();
-        *body.first_mut()? ^= 1;
-        kept.body = body.into();
-        Some(*place)
+    /// Flips a bit of a batch.
+    pub fn rot(&mut self, segment: SegmentId, seq: u32) {
+        if let Some(kept) = self.batches.get_mut(&(segment, seq)) {
+            let mut body = kept.body.to_vec();
+            body.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+            kept.body = body.into();
+        }
     }
 
     /// Returns what a start finds.

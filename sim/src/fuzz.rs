@@ -24,6 +24,8 @@ pub struct Outcome {
     pub claims: (u64, u64),
     /// A hash of all that happened.
     pub trace: u64,
+    /// What fate did and what the machines told, in order.
+    pub story: Vec<String>,
 }
 
 /// Runs the world of `seed`.
@@ -39,6 +41,7 @@ pub fn run(seed: u64) -> Outcome {
         let pause = swarm.rng.random_range(1..1_500);
         world.run_for(Duration::from_millis(pause));
     }
+    world.note("mend".to_owned());
     swarm.mend(&mut world);
     let converged = world.converge_within(CONVERGENCE_MAX);
     let everybody = (0..swarm.count).filter(|index| world.is_up(*index)).collect::<Vec<_>>();
@@ -58,6 +61,7 @@ pub fn run(seed: u64) -> Outcome {
         appends: (world.oracle.acknowledged_count, world.oracle.refused_count),
         claims: world.oracle.claims,
         trace: world.trace,
+        story: std::mem::take(&mut world.story),
     }
 }
 
@@ -76,7 +80,9 @@ impl Swarm {
 
     fn step(&mut self, world: &mut World) {
         let index = self.any();
-        match self.rng.random_range(0..24) {
+        let die = self.rng.random_range(0..24);
+        world.note(format!("die {die} for {:?}", node(index)));
+        match die {
             0 if self.features[0] && world.is_up(index) => world.crash(index),
             1 if self.features[1] => self.partition(world),
             2 if self.features[2] && world.is_up(index) => world.tell(index, Input::Stop),
@@ -84,7 +90,9 @@ impl Swarm {
                 world.crash(index);
                 world.wipe(index);
             }
-            4 if self.features[4] => self.rot(world, index),
+            4 if self.features[4] => {
+                world.rot(index);
+            }
             5 if self.features[5] => {
                 let full = world.host(index).disk.is_full;
                 world.host(index).disk.is_full = !full;
@@ -129,6 +137,7 @@ impl Swarm {
 
     fn partition(&mut self, world: &mut World) {
         world.network.heal();
+        world.note("partition".to_owned());
         let (one, other): (Vec<u8>, Vec<u8>) = (0..self.count).partition(|_| self.rng.random_bool(0.5));
         if self.rng.random_bool(0.3) {
             for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
@@ -142,15 +151,6 @@ impl Swarm {
     /// One disk may be lost at a time: what only that disk had is lost, and the oracle knows.
     fn may_wipe(&mut self, world: &World, index: u8) -> bool {
         world.is_up(index) && self.rng.random_bool(0.5)
-    }
-
-    fn rot(&mut self, world: &mut World, index: u8) {
-        // Where no other disk has the batch, it is lost, and no mesh can mend that.
-        let before: Vec<_> = world.hosts.values().flat_map(|host| host.disk.ids()).collect();
-        let alone = |place: (_, u32)| before.iter().filter(|(segment, seq, _)| (*segment, *seq) == place).count() < 2;
-        if before.iter().all(|(segment, seq, _)| !alone((*segment, *seq))) {
-            world.rot(index);
-        }
     }
 
     /// Mends everything, and lets all hosts run.

@@ -23,19 +23,25 @@ enum Command {
         /// The first seed.
         #[arg(long, default_value_t = 0)]
         from: u64,
+        /// Tell what happened in each world.
+        #[arg(long)]
+        story: bool,
     },
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Fuzz { seeds, from } => fuzz_all(seeds, from),
+        Command::Fuzz { seeds, from, story } => fuzz_all(seeds, from, story),
     }
 }
 
-fn fuzz_all(seeds: u64, from: u64) -> ExitCode {
+fn fuzz_all(seeds: u64, from: u64, story: bool) -> ExitCode {
     let (mut failed, mut slowest, mut appends, mut claims) = (0u64, std::time::Duration::ZERO, 0, (0, 0));
     for seed in from..from + seeds {
         let outcome = fuzz::run(seed);
+        if story {
+            outcome.story.iter().for_each(|line| println!("{line}"));
+        }
         slowest = slowest.max(outcome.converged_after.unwrap_or_default());
         appends += outcome.appends.0;
         claims = (claims.0 + outcome.claims.0, claims.1 + outcome.claims.1);

@@ -21,6 +21,8 @@ pub struct Oracle {
     acknowledged: BTreeSet<Place>,
     /// Which disks made each batch durable and were not harmed since.
     safe: BTreeMap<Place, BTreeSet<NodeId>>,
+    /// Which disks ever made each batch durable.
+    ever: BTreeMap<Place, BTreeSet<NodeId>>,
     /// Segments that expired: nobody owes them any more.
     expired: BTreeSet<SegmentId>,
     /// Promises that were broken.
@@ -46,6 +48,7 @@ impl Oracle {
     pub fn durable(&mut self, node: NodeId, places: impl IntoIterator<Item = Place>) {
         for place in places {
             self.safe.entry(place).or_default().insert(node);
+            self.ever.entry(place).or_default().insert(node);
         }
     }
 
@@ -76,14 +79,27 @@ impl Oracle {
         };
         self.acknowledged.insert(place);
         self.acknowledged_count += 1;
-        let here = hosts[&node].disk.ids().any(|(segment, seq, _)| (segment, seq) == place);
-        let ever = self.safe.get(&place).map_or(0, BTreeSet::len);
-        if !here || ever == 0 {
+        let nowhere = BTreeSet::new();
+        let disks = self.ever.get(&place).unwrap_or(&nowhere);
+        if !disks.contains(&node) || !hosts.contains_key(&node) {
             self.broken.push(format!("durable before acknowledged: {place:?} is not on the disk of {node:?}"));
         }
-        let elsewhere = hosts.values().filter(|host| host.disk.ids().any(|(segment, seq, _)| (segment, seq) == place)).count();
-        if elsewhere < usize::from(copies) {
-            self.broken.push(format!("copies told are copies had: {place:?} was said to be on {copies} disks and is on {elsewhere}"));
+        if disks.len() < usize::from(copies) {
+            self.broken.push(format!("copies told are copies had: {place:?} was said to be on {copies} disks and is on {disks:?}"));
+        }
+    }
+
+    /// A host lets a segment go that is not expired: others must have all of it by then.
+    pub fn dropped(&mut self, node: NodeId, segment: SegmentId, copies: u8, hosts: &BTreeMap<NodeId, Host>) {
+        let places: Vec<Place> = hosts[&node].disk.ledger(segment).into_iter().map(|(seq, _)| (segment, seq)).collect();
+        for place in places {
+            let has = |host: &&Host| host.id != node && host.disk.keeps(place.0, place.1);
+            let others = hosts.values().filter(has).count();
+            // One of the holders may have found its copy damaged since it showed it.
+            if others < usize::from(copies).saturating_sub(1).max(1) {
+                self.broken.push(format!("nothing is dropped too early: {place:?} by {node:?}, and {others} others have it"));
+            }
+            self.harmed(node, place);
         }
     }
 

@@ -39,6 +39,8 @@ pub struct World {
     tickets: u64,
     /// A hash of all that has happened, so that two runs can be compared.
     pub trace: u64,
+    /// What was done to the world and what the machines told, in order.
+    pub story: Vec<String>,
 }
 
 enum Happening {
@@ -70,6 +72,7 @@ impl World {
             happened: 0,
             tickets: 0,
             trace: 0,
+            story: Vec::new(),
         };
         (0..count).for_each(|index| world.join(index));
         world
@@ -98,6 +101,11 @@ impl World {
         self.later(gossip::INTERVAL, Happening::Gossip(id));
     }
 
+    /// Writes a line of the story.
+    pub fn note(&mut self, line: String) {
+        self.story.push(format!("{:>9.3} {line}", self.nanos as f64 / 1e9));
+    }
+
     /// Returns a host.
     pub fn host(&mut self, index: u8) -> &mut Host {
         self.hosts.get_mut(&node(index)).expect("the host was added")
@@ -110,6 +118,7 @@ impl World {
 
     /// Starts a host on what its disk holds.
     pub fn start(&mut self, index: u8) {
+        self.note(format!("start {:?}", node(index)));
         let (nanos, seed) = (self.nanos, self.rng.random());
         self.stopped.remove(&node(index));
         self.host(index).start(nanos, seed);
@@ -118,6 +127,7 @@ impl World {
 
     /// Takes the power from a host: all that was not durable is gone.
     pub fn crash(&mut self, index: u8) {
+        self.note(format!("crash {:?}", node(index)));
         self.host(index).crash();
     }
 
@@ -128,11 +138,18 @@ impl World {
         self.oracle.wiped(node(index));
     }
 
-    /// Flips a bit of some batch on a host's disk.
+    /// Flips a bit of some batch on a host's disk, of which another disk has a whole copy: no mesh can mend what is nowhere.
     pub fn rot(&mut self, index: u8) -> Option<Place> {
-        let at = self.rng.random_range(0..1_000_000);
-        let place = self.host(index).disk.rot(at)?;
+        let is_elsewhere = |place: &Place| {
+            let others = self.hosts.values().filter(|host| host.id != node(index) && host.disk.has(place.0, place.1));
+            others.count() > 0
+        };
+        let places = self.hosts[&node(index)].disk.ids().map(|(segment, seq, _)| (segment, seq));
+        let places: Vec<Place> = places.filter(is_elsewhere).collect();
+        let place = *places.get(self.rng.random_range(0..places.len().max(1)))?;
+        self.host(index).disk.rot(place.0, place.1);
         self.oracle.harmed(node(index), place);
+        self.note(format!("rot {:?} {place:?}", node(index)));
         Some(place)
     }
 
@@ -212,10 +229,13 @@ impl World {
         let mut found: BTreeMap<SegmentId, BTreeMap<NodeId, _>> = BTreeMap::new();
         let mut holders: BTreeMap<SegmentId, BTreeSet<NodeId>> = BTreeMap::new();
         for (node, replica) in &running {
-            if let Some((segment, seqs)) = replica.quarantined().first_key_value() {
-                return Some(format!("{node:?} has not mended {seqs:?} of {segment:?}"));
+            for (segment, seqs) in replica.quarantined() {
+                // What rotted or was lost everywhere stays named for ever, and rightly so.
+                if seqs.iter().any(|seq| self.hosts.values().any(|host| host.disk.has(segment, seq))) {
+                    return Some(format!("{node:?} has not mended {seqs:?} of {segment:?}"));
+                }
             }
-            for status in replica.segments() {
+            for status in replica.segments().into_iter().filter(|status| !status.held.is_empty()) {
                 holders.entry(status.segment).or_default().extend(status.holders);
                 found.entry(status.segment).or_default().insert(*node, (status.held, status.root));
             }
@@ -235,6 +255,10 @@ impl World {
         let me = node(index);
         let Some(replica) = self.hosts[&me].replica.as_ref() else { return false };
         let members = replica.members();
+        if members.len() == 1 && self.hosts.len() > 1 {
+            // A node that was given seeds and has met none of them coordinates nothing.
+            return false;
+        }
         let up = |other: NodeId| {
             let reached = self.network.reaches(me, other) && self.network.reaches(other, me);
             self.hosts.get(&other).filter(|_| reached || other == me)?.replica.as_ref()
@@ -255,7 +279,13 @@ impl World {
         }
         let assignment = plan::assign(&Known { table: &table, standings: &standings, copies: self.config.copies, range });
         own.retain(|node, _| assignment.own.contains_key(node));
+        let before = self.oracle.broken.len();
         self.oracle.check_answer(&assignment, &own);
+        let claim = format!("{} {:?}", assignment.completeness, assignment.completeness.missing);
+        self.note(format!("{me:?} answers {claim}"));
+        for broken in self.oracle.broken[before..].to_vec() {
+            self.note(broken);
+        }
         assignment.completeness.complete
     }
 
@@ -332,6 +362,7 @@ impl World {
         }
         if is_append && host.trap == Some(Trap::Stored) {
             host.crash();
+            self.note(format!("{node:?} crashed, stored"));
             return;
         }
         for (to, parcel) in parcels {
@@ -362,6 +393,9 @@ impl World {
         let nanos = self.nanos;
         let Some(host) = self.hosts.get_mut(&node) else { return };
         let deeds = host.drain(nanos);
+        for event in std::mem::take(&mut host.events) {
+            self.note(format!("{node:?} {event:?}"));
+        }
         for deed in deeds {
             if !self.do_deed(node, deed) {
                 return;
@@ -394,6 +428,7 @@ impl World {
                 let host = self.hosts.get_mut(&node).expect("it did the deed");
                 if host.trap == Some(Trap::Acknowledged) {
                     host.crash();
+                    self.note(format!("{node:?} crashed, acknowledged"));
                     return false;
                 }
             }
@@ -406,9 +441,12 @@ impl World {
                 let now = host.now(self.nanos).timestamp;
                 if segment.window.end().saturating_add(self.config.retention) <= now {
                     self.oracle.expired(segment);
+                } else {
+                    self.oracle.dropped(node, segment, self.config.copies, &self.hosts);
                 }
             }
             Deed::Stopped(clean) => {
+                self.note(format!("{node:?} stopped, clean {clean}"));
                 self.stopped.insert(node, clean);
                 self.hosts.get_mut(&node).expect("it did the deed").crash();
                 return false;

@@ -6,7 +6,7 @@ use super::Replica;
 use super::interface::Event;
 use super::segments::Mark;
 use crate::id::NodeId;
-use crate::merkle::{Digest, Path};
+use crate::merkle::{Digest, LEAVES_MAX, Path};
 use crate::message::{Fingerprint, Has, Message, NODES_MAX, SEGMENTS_MAX, Salt, Wish};
 use crate::segment::SegmentId;
 use crate::seq_set::SeqSet;
@@ -43,8 +43,9 @@ impl Replica {
     }
 
     /// Takes what is missing, confirms what is alike; returns the segment if the other should hear that there is more of it here.
-    fn compare_segment(&mut self, from: NodeId, has: Has) -> Option<SegmentId> {
+    fn compare_segment(&mut self, from: NodeId, mut has: Has) -> Option<SegmentId> {
         let id = has.segment;
+        has.held = has.held.intersection(&SeqSet::from_range(0..LEAVES_MAX));
         let held = self.segments.held(&id);
         let lack = has.held.difference(&held);
         if !lack.is_empty() {

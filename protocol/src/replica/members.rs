@@ -124,6 +124,8 @@ impl Replica {
         let (context, members) = (&mut self.context, &mut self.members);
         let seconds = u64::try_from(context.now.timestamp.as_nanos() / 1_000_000_000).unwrap_or(0);
         let mine = &mut members.mine;
+        // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first.
+        let is_expected = mine.incarnation > 0 && mine.clean.is_none();
         mine.incarnation = seconds.clamp(mine.incarnation + 1, member::INCARNATION_MAX.max(mine.incarnation + 1));
         mine.clean = None;
         mine.zone.clone_from(&context.config.zone);
@@ -135,6 +137,7 @@ impl Replica {
             members.table.replace(mine, old);
         }
         self.on_table_changed();
+        self.members.is_known = is_expected;
         self.context.arm(Timer::Repair, Duration::ZERO);
     }
 

@@ -98,7 +98,7 @@ impl Replica {
     }
 
     fn on_durable(&mut self, batch: &StoredBatch) {
-        self.tail_grew(batch.segment);
+        self.tail_grew(batch.segment, u64::from(batch.entry.raw_bytes));
         match batch.from {
             None => self.on_appended(batch),
             Some(from) if from == batch.segment.origin() => {

@@ -86,7 +86,7 @@ impl Replica {
         let Some(segment) = self.segments.find_mut(&id) else { return };
         segment.quarantined = segment.quarantined.union(seqs);
         self.segments.remove(&mut self.context, &id, seqs);
-        self.tail_grew(id);
+        self.tail_grew(id, 0);
         self.persist();
         self.seek_quarantined();
     }

@@ -21,6 +21,8 @@ pub(super) struct Seals {
     sealing: BTreeSet<SegmentId>,
     /// A seal failed: none is tried before then.
     not_before: Instant,
+    /// How many raw bytes came since tails were last looked through.
+    grown_bytes: u64,
 }
 
 impl Replica {
@@ -30,8 +32,14 @@ impl Replica {
         self.seals.tails = tails.map(|(id, _)| *id).collect();
     }
 
-    pub(super) fn tail_grew(&mut self, segment: SegmentId) {
+    /// Notes that a tail has grown by so many raw bytes, and looks what is due once that is worth it: the next tick would
+    /// come late for a burst.
+    pub(super) fn tail_grew(&mut self, segment: SegmentId, raw_bytes: u64) {
         self.seals.tails.insert(segment);
+        self.seals.grown_bytes += raw_bytes;
+        if self.seals.grown_bytes >= self.context.config.seal_bytes {
+            self.tick_seals();
+        }
     }
 
     pub(super) fn seals_drop(&mut self, segment: &SegmentId) {
@@ -41,6 +49,7 @@ impl Replica {
 
     /// Seals what is due, a few at a time.
     pub(super) fn tick_seals(&mut self) {
+        self.seals.grown_bytes = 0;
         let tails: Vec<_> = self.seals.tails.iter().copied().collect();
         for segment in tails {
             if self.seals.sealing.len() >= SEALS_AT_ONCE || self.seals.not_before > self.context.now.instant {
@@ -64,7 +73,15 @@ impl Replica {
         let large = segment.raw_of(&tail) >= self.context.config.seal_bytes * u64::from(patience);
         // While a batch is being written into it, what is sealed would have to be told apart from what is not.
         let busy = self.seals.sealing.contains(&id) || segment.root().is_none();
-        ((quiet || large) && !busy).then_some(ExtentId { segment: id, from: run.start, to: run.end })
+        if busy || !(quiet || large) {
+            return None;
+        }
+        let bytes_max = (2 * self.context.config.seal_bytes).min(EXTENT_RAW_BYTES_MAX);
+        let mut to = run.end;
+        while to - run.start > 1 && segment.raw_of(&SeqSet::from_range(run.start..to)) > bytes_max {
+            to = run.start + (to - run.start) / 2;
+        }
+        Some(ExtentId { segment: id, from: run.start, to })
     }
 
     /// Tells whether this node is the one to seal: the origin, or the first live holder while it is away.
@@ -86,9 +103,15 @@ impl Replica {
             return;
         };
         self.note_sealed(extent);
-        if !self.is_sealer(&segment) {
-            return;
+        if self.is_sealer(&segment) {
+            self.offer(extent, bytes);
         }
+        self.tick_seals();
+    }
+
+    /// Offers an extent to all holders that hold its batches.
+    fn offer(&mut self, extent: ExtentId, bytes: u64) {
+        let segment = extent.segment;
         let range = SeqSet::from_range(extent.from..extent.to);
         for holder in self.holders(&segment) {
             let whole =
@@ -128,6 +151,8 @@ impl Replica {
     }
 }
 
+/// The raw bytes beyond which no extent grows, but for a single batch: it must fit a frame even if it does not compress.
+const EXTENT_RAW_BYTES_MAX: u64 = 24 << 20;
 /// Segments that are sealed at once.
 const SEALS_AT_ONCE: usize = 2;
 /// After a seal that failed, the next is tried so much later.

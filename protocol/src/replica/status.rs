@@ -152,10 +152,9 @@ impl Replica {
         answer
     }
 
-    /// Returns what this node wrote within `range` and holds, as far as its row vouches for it.
+    /// Returns what this node wrote within `range` and can read, of all its starts.
     pub fn own_segments(&self, range: &TimeRange) -> Vec<(SegmentId, SeqSet)> {
-        let disk = self.members.mine.disk;
-        let own = self.segments.iter().filter(|(id, _)| id.origin() == self.context.id && id.journal.boot >= disk);
+        let own = self.segments.iter().filter(|(id, _)| id.origin() == self.context.id);
         let readable = own.filter(|(id, segment)| overlaps(id, range) && segment.root().is_some());
         readable.map(|(id, segment)| (*id, segment.held.difference(&segment.quarantined))).collect()
     }

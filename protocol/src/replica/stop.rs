@@ -8,13 +8,14 @@ use super::Replica;
 use super::context::Timer;
 use super::interface::Output;
 use crate::id::NodeId;
-use crate::message::{Message, Wish};
+use crate::message::Wish;
 use crate::segment::SegmentId;
 use crate::time::Instant;
 
 /// A stop in progress.
 #[derive(Debug)]
 pub(super) struct Stopping {
+    since: Instant,
     deadline: Instant,
     step: Step,
 }
@@ -39,25 +40,31 @@ impl Stopping {
 impl Replica {
     pub(super) fn begin_stop(&mut self) {
         if self.stop.is_none() {
-            let deadline = self.context.now.instant + self.context.config.stop_timeout;
-            self.stop = Some(Stopping { deadline, step: Step::HandingOver });
+            let since = self.context.now.instant;
+            let deadline = since + self.context.config.stop_timeout;
+            self.stop = Some(Stopping { since, deadline, step: Step::HandingOver });
             self.context.arm(Timer::Stop, Duration::ZERO);
+            // One round with each shows the bulk of what is held alike.
+            let live: Vec<_> = self.members.live().collect();
+            live.into_iter().for_each(|node| self.repair_soon(node, Duration::ZERO));
         }
     }
 
     pub(super) fn on_stop_timer(&mut self) {
         let now = self.context.now.instant;
         let Some(stop) = &self.stop else { return };
-        let (deadline, telling) = match stop.step {
+        let (since, deadline) = (stop.since, stop.deadline);
+        let telling = match stop.step {
             Step::Done => return,
-            Step::HandingOver => (stop.deadline, None),
-            Step::Telling { since } => (stop.deadline, Some(since)),
+            Step::HandingOver => None,
+            Step::Telling { since } => Some(since),
         };
         let is_alone = self.members.live().next().is_none() && self.journal.is_stored();
         match telling {
-            Some(since) if now.since(since) >= TELLING_MAX => self.end_stop(true),
+            // Nobody has heard of it: to the others this node is away like any other.
+            Some(since) if now.since(since) >= TELLING_MAX => self.end_stop(false),
             Some(_) => self.send_last_row(),
-            None if self.is_handed_over() => self.tell_clean(),
+            None if self.is_handed_over(since) => self.tell_clean(),
             // Alone, there is nobody to wait for. What the store is at is waited for all the same.
             None if deadline <= now || is_alone => self.end_stop(false),
             None => {}
@@ -65,11 +72,14 @@ impl Replica {
         self.context.arm(Timer::Stop, STOP_TICK);
     }
 
-    /// Shows what nobody else is known to hold. Tells whether there is nothing of that kind, nor anything owed.
-    fn is_handed_over(&mut self) -> bool {
+    /// Shows what nobody else has shown to hold since the stop began: who showed it before may have let go of it. Tells whether there is
+    /// nothing of that kind, nor anything owed.
+    fn is_handed_over(&mut self, since: Instant) -> bool {
         let mut asks: BTreeMap<NodeId, Vec<SegmentId>> = BTreeMap::new();
         let mut all = self.segments.is_loaded() && self.journal.is_stored() && self.is_paid();
-        for id in self.segments.ids() {
+        let ids = self.segments.ids();
+        let asks_at_once = ids.len() <= ASKED_AT_ONCE || self.context.ago(since) >= ROUNDS_FIRST;
+        for id in ids {
             let order = self.order(&id);
             let Some(segment) = self.segments.find(&id) else { continue };
             all &= segment.quarantined.is_empty();
@@ -77,12 +87,12 @@ impl Replica {
                 continue;
             }
             let live: Vec<NodeId> = order.into_iter().filter(|node| self.members.is_able(*node)).collect();
-            let is_covered = |node: &NodeId| segment.is_confirmed(*node, self.members.boot(*node));
+            let is_covered = |node: &NodeId| segment.confirmed_at(*node, self.members.boot(*node)).is_some_and(|at| at >= since);
             if self.members.live().any(|node| is_covered(&node)) {
                 continue;
             }
             all = false;
-            if let Some(first) = live.first() {
+            if let Some(first) = live.first().filter(|_| asks_at_once) {
                 self.ask_to_confirm(id, *first, &mut asks);
             }
         }
@@ -103,9 +113,9 @@ impl Replica {
     }
 
     fn send_last_row(&mut self) {
-        let (digest, rows) = (self.members.table.digest(), vec![self.members.mine.clone()]);
-        for node in self.members.live().collect::<Vec<_>>() {
-            self.context.send(node, Message::Members { digest, rows: rows.clone(), answer: false });
+        // Whole, so that whoever has it knows all that this node knows of losses. A few tell the rest.
+        for node in self.members.live().take(TOLD_AT_ONCE).collect::<Vec<_>>() {
+            self.send_rows(node, false);
         }
     }
 
@@ -117,6 +127,9 @@ impl Replica {
     }
 
     fn end_stop(&mut self, clean: bool) {
+        if !clean && self.members.mine.clean.is_some() {
+            self.change_mine(|mine| mine.clean = None);
+        }
         if let Some(stop) = &mut self.stop {
             stop.step = Step::Done;
         }
@@ -127,7 +140,13 @@ impl Replica {
     }
 }
 
+/// With more segments than this, comparing rounds come before they are shown one by one.
+const ASKED_AT_ONCE: usize = 512;
+/// How long the rounds are given.
+const ROUNDS_FIRST: Duration = Duration::from_secs(1);
 /// How often a stop in progress is looked at.
 const STOP_TICK: Duration = Duration::from_millis(100);
+/// How many are told at once that this node stops.
+const TOLD_AT_ONCE: usize = 8;
 /// How long to wait until another member knows that this node stopped in order.
 const TELLING_MAX: Duration = Duration::from_secs(2);
