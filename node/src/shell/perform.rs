@@ -33,12 +33,15 @@ pub(crate) struct Performer {
     reads: Arc<Semaphore>,
     /// Seals and adoptions: few, for they want a core each.
     seals: Arc<Semaphore>,
+    /// Verifications and quarantines, which nobody waits for.
+    scrubs: Arc<Semaphore>,
 }
 
 impl Performer {
     /// Returns hands for these.
     pub(crate) fn new(store: Store, net: Arc<Net>, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
-        let (reads, seals) = (Arc::new(Semaphore::new(READS_MAX)), Arc::new(Semaphore::new(SEALS_MAX)));
+        let limit = |count| Arc::new(Semaphore::new(count));
+        let (reads, seals, scrubs) = (limit(READS_MAX), limit(SEALS_MAX), limit(SCRUBS_MAX));
         Self {
             store,
             net,
@@ -49,6 +52,7 @@ impl Performer {
             group: Vec::new(),
             reads,
             seals,
+            scrubs,
         }
     }
 
@@ -218,11 +222,11 @@ impl Performer {
     }
 
     fn verify(&self, segment: SegmentId) {
-        self.beside(&self.seals, move |store, _| verified(store, segment));
+        self.beside(&self.scrubs, move |store, _| verified(store, segment));
     }
 
     fn quarantine(&self, segment: SegmentId, seqs: SeqSet) {
-        self.beside(&self.seals, move |store, _| match store.quarantine(&segment, &seqs) {
+        self.beside(&self.scrubs, move |store, _| match store.quarantine(&segment, &seqs) {
             Ok(seqs) => Some(Input::Quarantined { segment, seqs }),
             Err(error) => {
                 warn!(%segment, %error, "damaged batches could not be set aside");
@@ -317,7 +321,9 @@ fn inputs_of(
 pub(crate) const STATE_KEY: &str = "mesh";
 /// Reads of batches and ledgers that run at once.
 const READS_MAX: usize = 4;
-/// Seals, adoptions and verifications that run at once: one core of two stays free for what clients wait for.
-const SEALS_MAX: usize = 1;
+/// Seals and adoptions that run at once: with fewer, sealing falls behind a burst on two cores.
+const SEALS_MAX: usize = 2;
+/// Verifications and quarantines that run at once.
+const SCRUBS_MAX: usize = 1;
 /// How many bytes of batches one envelope carries; the machine asks again for what did not fit.
 const FRAMES_BYTES_MAX: usize = 8 << 20;
