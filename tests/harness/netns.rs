@@ -61,6 +61,16 @@ impl Namespaces {
         (0..self.count).for_each(|at| self.nft(at, "delete table inet cut"));
     }
 
+    /// Returns how many bytes went over the wires so far, each counted where it was sent, with all headers.
+    pub(crate) fn wire_bytes(&self) -> u64 {
+        let sent = |at| {
+            let path = format!("/sys/class/net/{}/statistics/rx_bytes", self.outer(at));
+            let text = std::fs::read_to_string(path).expect("the link is there");
+            text.trim().parse::<u64>().expect("bytes are a number")
+        };
+        (0..self.count).map(sent).sum()
+    }
+
     fn nft(&self, at: usize, command: &str) {
         let name = self.name(at);
         let output = Command::new("ip").args(["netns", "exec", &name, "nft", command]).output().expect("nft is there");
@@ -69,7 +79,7 @@ impl Namespaces {
 
     fn make_one(&self, at: usize) -> Result<(), String> {
         let (name, bridge) = (self.name(at), self.bridge());
-        let (outer, address) = (format!("lm{}v{at}", self.run), self.address(at));
+        let (outer, address) = (self.outer(at), self.address(at));
         run(&format!("ip netns add {name}"))?;
         run(&format!("ip link add {outer} type veth peer name eth0 netns {name}"))?;
         run(&format!("ip link set {outer} master {bridge}"))?;
@@ -77,6 +87,11 @@ impl Namespaces {
         run(&format!("ip -n {name} addr add {address}/24 dev eth0"))?;
         run(&format!("ip -n {name} link set eth0 up"))?;
         run(&format!("ip -n {name} link set lo up"))
+    }
+
+    /// Returns the name of the bridge's end of the link of `at`.
+    fn outer(&self, at: usize) -> String {
+        format!("lm{}v{at}", self.run)
     }
 
     fn bridge(&self) -> String {
