@@ -120,8 +120,8 @@ pub struct Unread {
 /// - every answer came from a member table equal to the coordinator's;
 /// - all that heads promise and all that anyone names damaged is assigned.
 ///
-/// That suffices. Take a batch that was acknowledged and whose disks are not all lost, and of the members that have it the
-/// one that stopped last. If it answers, it has the batch (and scans it as origin, or lists it in a row) or names it
+/// That suffices. Take a batch that was acknowledged and was not given up with all nodes that had it, and of the members that have
+/// it the one that stopped last. If it answers, it has the batch (and scans it as origin, or lists it in a row) or names it
 /// damaged. Else it is clean: when it stopped, another node that was up had the batch. That one has it still, and then answers or
 /// stopped later, against the choice; or has dropped it, when all holders were up and showed that they have it, and then one of them
 /// stopped later; or was lost, which changes the losses and makes nobody clean.
@@ -130,14 +130,14 @@ pub struct Unread {
 /// - Tables are exchanged whole, in one message.
 /// - A node stops clean only when nodes that are up hold all that it holds and have taken over its table, its clean row in it,
 ///   and when nothing that it should hold is damaged.
-/// - A node that was clean, or that remembers no earlier start, acknowledges nothing before an *established* node has its new row,
-///   over further restarts too. Established are all others, and whoever has told one that is. (Else it could acknowledge in isolation while the others take it
-///   to be stopped or do not know it. No coordinator can see that; where a node has to be writable alone all the same, as a mesh's first
-///   node has, `complete` holds only from the moment when it has met the others.)
+/// - A node that was clean, was given up, or remembers no earlier start acknowledges nothing before an *established* node has its
+///   new row, over further restarts too. Established are all others, and whoever has told one that is. (Else it could acknowledge in
+///   isolation while the others take it to be stopped or do not know it. No coordinator can see that; where a node has to be writable
+///   alone all the same, as a mesh's first node has, `complete` holds only from the moment when it has met the others.)
 /// - A node drops nothing that it wrote itself while it is a member, and of others' segments only what all holders, up at that
 ///   moment, have just shown that they hold.
-/// - A node that was given seeds and has met none of them yet coordinates nothing: it knows too little to call anything complete.
 /// - What was quarantined stays named damaged, over restarts, until it is mended or expires.
+/// - A node that was given seeds and has met none of them yet coordinates nothing: it knows too little to call anything complete.
 pub fn assign(known: &Known<'_>) -> Assignment {
     let mut assignment = Assignment::default();
     let mut missing: BTreeMap<NodeId, u64> = BTreeMap::new();

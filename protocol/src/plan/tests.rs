@@ -107,7 +107,7 @@ impl World {
             }
             Step::Rot(at, which) => self.rot(at, which),
             Step::Drop(at) if self.nodes[&at].up => self.drop_surplus(at),
-            Step::Forget(at, whom) if at != whom && self.nodes[&at].up => _ = self.node(at).disk.table.depart(id(whom)),
+            Step::Forget(at, whom) if at != whom && self.nodes[&at].up => self.forget(at, whom),
             Step::Side(at, side) => self.node(at).side = side,
             Step::Copy(..)
             | Step::Exchange(..)
@@ -190,6 +190,20 @@ impl World {
         node.disk.row.clean = None;
         node.disk.row.incarnation += 1;
         node.disk.table.uphold(&mut node.disk.row, boot);
+    }
+
+    /// Gives up `whom`, and with it what only it has. If it is up nevertheless it counts as new until it has met those who
+    /// did not know.
+    fn forget(&mut self, at: u8, whom: u8) {
+        self.node(at).disk.table.depart(id(whom));
+        self.node(whom).established = false;
+        let due = self.due(at);
+        for (segment, held) in &self.nodes[&whom].disk.held {
+            let given_up = due.get(segment).map_or_else(|| held.clone(), |due| held.difference(due));
+            if let Some(acknowledged) = self.acknowledged.get_mut(segment) {
+                *acknowledged = acknowledged.difference(&given_up);
+            }
+        }
     }
 
     fn rot(&mut self, at: u8, which: u8) {
