@@ -80,23 +80,29 @@ impl Db {
         self.rocks.ingest_external_file_cf_opts(self.family(Family::Blocks), &options, vec![path])
     }
 
+    /// Adds to `batch` what removes the parts at `places`. Returns those in files of their own: no snapshot keeps these, so
+    /// they are to be retired when the batch is written.
+    pub(crate) fn remove_parts(&self, places: impl Iterator<Item = Place>, batch: &mut WriteBatch) -> Vec<Place> {
+        let (files, shared): (Vec<_>, Vec<_>) = places.partition(|place| place.family == Family::Blocks);
+        for place in shared {
+            let (start, end) = place.bounds();
+            batch.delete_range_cf(self.family(place.family), start, end);
+        }
+        files
+    }
+
     /// Lets the files of `extents`, which no new reader can see, go as soon as nobody reads them.
     pub(crate) fn retire(&self, extents: impl IntoIterator<Item = Place>) {
         let unseen = self.readers.retire(extents);
         self.delete_files(&unseen);
     }
 
-    /// Deletes what lies at `places`.
+    /// Deletes the files at `places`.
     pub(crate) fn delete_files(&self, places: &[Place]) {
         for place in places {
             let (start, end) = place.bounds();
-            let family = self.family(place.family);
-            let deleted = match place.family {
-                Family::Blocks => self.rocks.delete_file_in_range_cf(family, &start, &end),
-                _ => self.rocks.delete_range_cf(family, &start, &end),
-            };
-            if let Err(error) = deleted {
-                tracing::warn!(segment = %place.id.segment, %error, "a dropped extent stays until the next start");
+            if let Err(error) = self.rocks.delete_file_in_range_cf(self.family(Family::Blocks), &start, &end) {
+                tracing::warn!(segment = %place.id.segment, %error, "the file of a dropped extent stays until the next start");
             }
         }
     }

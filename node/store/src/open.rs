@@ -106,6 +106,8 @@ fn database_options(settings: &Settings) -> Options {
     options.create_missing_column_families(true);
     options.set_max_total_wal_size(settings.wal_bytes_max);
     options.set_max_open_files(settings.open_files_max);
+    // The tail's buffer, one being flushed, and no more: what a flood can take of memory.
+    options.set_db_write_buffer_size(settings.tail_memtable_bytes.saturating_mul(2));
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(4);
     options.set_max_log_file_size(4 << 20);
@@ -125,7 +127,7 @@ fn family_options(family: Family, settings: &Settings, cache: &Cache) -> Options
     let mut options = Options::default();
     options.set_compression_type(DBCompressionType::None);
     options.set_level_compaction_dynamic_level_bytes(true);
-    options.set_max_write_buffer_number(4);
+    options.set_max_write_buffer_number(3);
     match family {
         Family::Tail => options.set_write_buffer_size(settings.tail_memtable_bytes),
         Family::Ledger => {

@@ -97,7 +97,8 @@ impl Removal<'_> {
         let view = self.view;
         let Some(value) = view.header_value(id) else { return };
         let Some(place) = place_of(*id, &value) else { return self.keep(&extent_key(id), &value) };
-        self.retired.push(place);
+        let files = view.db.remove_parts(std::iter::once(place), &mut self.batch);
+        self.retired.extend(files);
         let Ok(filed) = view.extent(id) else { return self.keep(&extent_key(id), &value) };
         for part in 0..=filed.header.blocks.len() {
             let key = place.key(part);

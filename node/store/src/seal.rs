@@ -4,7 +4,6 @@
 
 use std::ops::Range;
 
-use logmesh_protocol::batch::Batch;
 use logmesh_protocol::id::BatchId;
 use logmesh_protocol::ledger::LedgerEntry;
 use logmesh_protocol::segment::{ExtentId, SegmentId};
@@ -28,36 +27,37 @@ pub(crate) fn seal(db: &Db, segment: &SegmentId, range: Range<u32>) -> Result<Ex
     if !db.disk.lends(source.raw_bytes()) {
         return Err(SealError::DiskFull);
     }
-    let batches = source
-        .batches
-        .iter()
-        .zip(id.from..)
-        .map(|(canonical, seq)| check_streams(segment, seq, canonical).map_err(|_| SealError::Unsealable(seq)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let sealed = encode(db, id, &batches, &source.entries)?;
+    let Source { batches, entries } = source;
+    let sealed = encode(db, &id, &batches, &entries)?;
+    // The check below expands everything once more: not beside what it was made of.
     drop(batches);
+    check(&sealed, &entries)?;
     let described = sealed.describe().map_err(SealError::encoding)?;
-    let change = Change { id, entries: source.entries };
-    change.write(db, &sealed).map(|()| described)
+    Change { id, entries }.write(db, &sealed)?;
+    Ok(described)
 }
 
-/// Encodes the batches and checks that they come back.
-fn encode(db: &Db, id: ExtentId, batches: &[Batch<'_>], entries: &[LedgerEntry]) -> Result<Sealed, SealError> {
+fn encode(db: &Db, id: &ExtentId, batches: &[Vec<u8>], entries: &[LedgerEntry]) -> Result<Sealed, SealError> {
+    let mut decoded = Vec::with_capacity(batches.len());
+    for (canonical, seq) in batches.iter().zip(id.from..) {
+        decoded.push(check_streams(&id.segment, seq, canonical).map_err(|_| SealError::Unsealable(seq))?);
+    }
     let sizes = entries.iter().map(|entry| entry.size_bytes).collect();
     let block_bytes = db.settings.block_bytes.min(BLOCK_BYTES_MAX);
-    let sealed = Sealed::encode(id, batches, sizes, block_bytes).map_err(SealError::encoding)?;
+    Sealed::encode(*id, &decoded, sizes, block_bytes).map_err(SealError::encoding)
+}
+
+/// Checks that each batch comes back from the sealed bytes.
+fn check(sealed: &Sealed, entries: &[LedgerEntry]) -> Result<(), SealError> {
     let copy = Sealed::from_bytes(&sealed.to_bytes()).and_then(Sealed::open).map_err(SealError::encoding)?;
-    let mut wrong = SeqSet::new();
+    let (from, mut wrong) = (copy.header.id.from, None);
     let rebuilt = copy.rebuild(&|_| true, &mut |seq, batch| {
-        if batch.is_none_or(|canonical| BatchId::of(&canonical) != entries[(seq - id.from) as usize].id) {
-            wrong.insert(seq);
+        if batch.is_none_or(|canonical| BatchId::of(&canonical) != entries[(seq - from) as usize].id) {
+            wrong.get_or_insert(seq);
         }
     });
     rebuilt.map_err(SealError::encoding)?;
-    match wrong.iter().next() {
-        Some(seq) => Err(SealError::Unsealable(seq)),
-        None => Ok(sealed),
-    }
+    wrong.map_or(Ok(()), |seq| Err(SealError::Unsealable(seq)))
 }
 
 /// What is to be sealed.
@@ -137,7 +137,8 @@ impl Change {
             _ => parts.iter().for_each(|(key, part)| batch.put_cf(db.family(place.family), key, part)),
         }
         let written = self.replace(db, sealed, &place, batch);
-        if written.is_err() {
+        // After a failed write nobody knows whether it is in the log: the next start does, and sweeps if it is not.
+        if matches!(written, Err(SealError::Changed | SealError::Read(_))) && place.family == Family::Blocks {
             db.retire([place]);
         }
         written
@@ -184,7 +185,7 @@ impl Change {
         })
     }
 
-    /// Adds to `batch` what removes all that is held. Returns where the parts of replaced extents lie.
+    /// Adds to `batch` what removes all that is held. Returns what is to be retired.
     fn remove(&self, view: &View<'_>, held: &[Held], batch: &mut WriteBatch) -> Vec<Place> {
         let (db, id) = (view.db, &self.id);
         let (start, end) = (batch_key(&id.segment, id.from), batch_key(&id.segment, id.to));
@@ -196,7 +197,8 @@ impl Change {
             Held::Extent(id, _) => Some(*id),
             Held::Batch(..) => None,
         });
-        extents.filter_map(|id| place_of(id, &view.header_value(&id)?)).collect()
+        let places = extents.filter_map(|id| place_of(id, &view.header_value(&id)?));
+        db.remove_parts(places, batch)
     }
 }
 

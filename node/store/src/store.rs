@@ -129,8 +129,9 @@ impl Store {
         for family in [Family::Tail, Family::Ledger, Family::Extents] {
             batch.delete_range_cf(db.family(family), &start, &end);
         }
+        let files = db.remove_parts(filed.iter().filter_map(|(id, value)| place_of(*id, value)), &mut batch);
         db.write(batch)?;
-        db.retire(filed.iter().filter_map(|(id, value)| place_of(*id, value)));
+        db.retire(files);
         Ok(())
     }
 

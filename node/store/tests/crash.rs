@@ -158,7 +158,7 @@ fn segment(part: u32) -> SegmentId {
 
 /// Rounds alternate between extents in files of their own and extents in the log; small buffers bring flushes in.
 fn settings(round: u32) -> Settings {
-    let extent_file_bytes_min = if round % 2 == 0 { 0 } else { usize::MAX };
+    let extent_file_bytes_min = if round.is_multiple_of(2) { 0 } else { usize::MAX };
     Settings { disk_reserve_bytes: 0, extent_file_bytes_min, tail_memtable_bytes: 256 << 10, ..Settings::default() }
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use logmesh_protocol::id::{Boot, JournalId, NodeId};
 use logmesh_protocol::record::{ChunkWriter, Labels};
 use logmesh_protocol::segment::{SegmentId, Window};
+use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 use logmesh_store::{Append, Commit, ScanRequest, Settings, Store};
 
@@ -23,7 +24,7 @@ fn main() {
     let seal_bytes = numbers.get(1).copied().unwrap_or(16) << 20;
     println!("{} MiB of lines, sealed every {} MiB", bytes >> 20, seal_bytes >> 20);
     println!(
-        "{:<7} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "{:<7} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "logs",
         "in MB/s",
         "MB/s/core",
@@ -34,17 +35,21 @@ fn main() {
         "written",
         "scan/core",
         "needle ms",
+        "hold/core",
+        "adopt/c",
         "RSS MiB"
     );
     // Times in milliseconds, as they are read from lines; and in nanoseconds, which are noise that no one can pack.
     for (unit, nanos) in [("ms", 1_000_000), ("ns", 1)] {
-        run(&format!("text {unit}"), bytes, seal_bytes, (logs::text, nanos));
-        run(&format!("json {unit}"), bytes, seal_bytes, (logs::json, nanos));
+        run(&format!("text {unit}"), bytes, seal_bytes, (logs::text, nanos, 256 << 10));
+        run(&format!("json {unit}"), bytes, seal_bytes, (logs::json, nanos, 256 << 10));
     }
+    // Batches of a few lines, as a quiet node makes them.
+    run("text 2k", bytes / 8, seal_bytes / 8, (logs::text, 1_000_000, 2 << 10));
 }
 
-/// How a line is made, and the unit of its timestamp.
-type Kind = (fn(&mut Dice, u64, u64) -> String, i64);
+/// How a line is made, the unit of its timestamp, and how many bytes of lines a batch has.
+type Kind = (fn(&mut Dice, u64, u64) -> String, i64, usize);
 
 fn run(name: &str, bytes: u64, seal_bytes: u64, kind: Kind) {
     let chunks = generate(bytes, kind);
@@ -63,9 +68,10 @@ fn run(name: &str, bytes: u64, seal_bytes: u64, kind: Kind) {
     let rss = resident_mib();
     let scan = scan(&store, &["never in any line"]).0;
     let needle = scan_streams(&store);
+    let (hold, adopt) = hold_and_adopt(&store, &directory.path().join("holder"));
     let megabytes = lines as f64 / 1e6;
     println!(
-        "{name:<7} {:>9.0} {:>9.0} {:>9.2} {:>7.2} {:>9.3} {:>9.3} {:>9.3} {:>9.0} {:>9.1} {rss:>9}",
+        "{name:<7} {:>9.0} {:>9.0} {:>9.2} {:>7.2} {:>9.3} {:>9.3} {:>9.3} {:>9.0} {:>9.1} {:>9.0} {:>9.0} {rss:>9}",
         megabytes / wall,
         megabytes / cpu,
         records as f64 / cpu / 1e6,
@@ -75,6 +81,8 @@ fn run(name: &str, bytes: u64, seal_bytes: u64, kind: Kind) {
         written as f64 / lines as f64,
         megabytes / scan,
         needle * 1e3,
+        megabytes / hold,
+        megabytes / adopt,
     );
 }
 
@@ -84,15 +92,15 @@ struct Made {
     lines_bytes: u64,
 }
 
-/// Makes chunks of about 256 KiB, each of a few streams, as requests bring them.
-fn generate(bytes: u64, (line, unit): Kind) -> Vec<Made> {
+/// Makes chunks of some streams each, as requests bring them.
+fn generate(bytes: u64, (line, unit, chunk_bytes): Kind) -> Vec<Made> {
     let (mut dice, mut made, mut total, mut nanos) = (Dice::new(7), Vec::new(), 0u64, 0u64);
     while total < bytes {
         let mut writer = ChunkWriter::new();
-        while writer.lines_bytes() < 256 << 10 {
+        while writer.lines_bytes() < chunk_bytes {
             let stream = dice.below(24);
             let at = writer.stream(&labels(stream).to_bytes());
-            for _ in 0..=dice.below(40) {
+            for _ in 0..=dice.below(40).min(chunk_bytes as u64 >> 8) {
                 nanos += dice.below(500_000);
                 let timestamp = segment().window.start().as_nanos() + nanos as i64 / unit * unit;
                 writer.push(at, Timestamp::from_nanos(timestamp), &[], &line(&mut dice, stream, nanos / 1_000_000));
@@ -149,6 +157,32 @@ fn ingest(store: &Store, chunks: Vec<Made>, seal_bytes: u64) {
     }
     drop(seal);
     sealer.join().expect("the sealer ends");
+}
+
+/// Gives all batches as frames to another store, then all extents. Returns the seconds of CPU that each took there.
+fn hold_and_adopt(store: &Store, path: &std::path::Path) -> (f64, f64) {
+    let (holder, _) =
+        Store::open(path, Settings { disk_reserve_bytes: 0, ..Settings::default() }).expect("a store opens");
+    let (sender, answers) = mpsc::channel();
+    let (mut hold, mut adopt) = (0.0, 0.0);
+    for extent in store.extents(&segment()).expect("extents read") {
+        let seqs = SeqSet::from_range(extent.id.from..extent.id.to);
+        let frames = store.frames(&segment(), &seqs, usize::MAX).expect("frames").frames;
+        let bytes = store.extent_bytes(&extent.id).expect("an extent");
+        let cpu = cpu_seconds();
+        let waiting = frames.len().div_ceil(4);
+        for frames in frames.chunks(4) {
+            let sender = sender.clone();
+            let done = Box::new(move |result: Result<_, _>| _ = sender.send(result.is_ok()));
+            holder.commit(Commit::Frames(frames.to_vec()), done);
+        }
+        answers.iter().take(waiting).for_each(|stored| assert!(stored));
+        hold += cpu_seconds() - cpu;
+        let cpu = cpu_seconds();
+        holder.adopt(&extent.id, &bytes).expect("an adoption");
+        adopt += cpu_seconds() - cpu;
+    }
+    (hold, adopt)
 }
 
 /// Looks for a needle in all lines. Returns the seconds of CPU and how often it was found.
