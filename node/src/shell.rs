@@ -36,7 +36,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     // The machine keeps its own bound; this one is for a machine that is held up.
     let bound = stop_timeout + Duration::from_secs(5);
     match timeout(bound, &mut node.stopped).await {
-        Ok(Ok(true)) => info!("stopped in order: all that was held here is held elsewhere"),
+        Ok(Ok(true)) => info!("stopped in order: answers stay complete without this node"),
         Ok(Ok(false)) => warn!("stopped with something still owed: answers will say so until this node is back"),
         Ok(Err(_)) | Err(_) => warn!("stopped before everything was handed over"),
     }

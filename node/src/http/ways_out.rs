@@ -1,6 +1,7 @@
 //! The ways out: Loki's read routes, each answered for the whole mesh.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -153,6 +154,11 @@ impl App {
     }
 
     async fn gather(&self, tenant: &str, work: Work) -> Result<Gathered, Refused> {
+        if !self.ready.load(Ordering::Relaxed) {
+            // Before it has met its seeds a node knows too little to call anything complete.
+            let sentence = "not ready: looking for the other nodes; ask again in a moment";
+            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(1)));
+        }
         self.metrics.queries.inc();
         let gathered = timeout(self.config.query.timeout, self.coordinator.run(tenant, work));
         let gathered = gathered.await.map_err(|_| {

@@ -179,8 +179,17 @@ impl Replica {
             }
         }
         self.exchange_members();
+        self.learn_from_digests();
         if moved {
             self.on_ability_moved();
+        }
+    }
+
+    /// A peer whose table is equal has this node's row, whatever became of the message that would have said so.
+    fn learn_from_digests(&mut self) {
+        let digest = self.members.table.digest();
+        if !self.members.is_known && self.members.peers.values().any(|peer| peer.live && peer.said.members == digest) {
+            self.on_members_known(digest);
         }
     }
 
