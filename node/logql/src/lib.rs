@@ -26,7 +26,7 @@ pub use ast::{
 };
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};
-pub use parser::{NESTING_MAX, QUERY_BYTES_MAX, TERMS_MAX, parse, parse_selector};
+pub use parser::{NESTING_MAX, QUERY_BYTES_MAX, REGEXES_MAX, TERMS_MAX, parse, parse_selector};
 pub use partial::{Entry, Partial, SeriesPart};
 pub use plan::{
     CELLS_MAX, Direction, ENTRIES_BYTES_MAX, INNER_SERIES_MAX, POINTS_MAX, Part, Plan, QueryParams, dynamic_step, plan,

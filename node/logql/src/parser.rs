@@ -15,6 +15,8 @@ pub const QUERY_BYTES_MAX: usize = 128 << 10;
 pub const NESTING_MAX: usize = 100;
 /// The most operators (`and`, `or`, `+` …), stages and alternatives of one query; a longer query is refused.
 pub const TERMS_MAX: usize = 1_000;
+/// The most regular expressions of one query, for each may take memory and time to compile; a query with more is refused.
+pub const REGEXES_MAX: usize = 64;
 
 /// Reads a query.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
@@ -41,6 +43,7 @@ pub(crate) struct Parser<'t> {
     next: usize,
     depth: usize,
     terms: usize,
+    regexes: usize,
 }
 
 impl<'t> Parser<'t> {
@@ -49,7 +52,7 @@ impl<'t> Parser<'t> {
             let message = format!("the query has {} bytes, more than {QUERY_BYTES_MAX}", text.len());
             return Err(ParseError::at(text, 0, message));
         }
-        Ok(Self { text, tokens: lex(text)?, next: 0, depth: 0, terms: 0 })
+        Ok(Self { text, tokens: lex(text)?, next: 0, depth: 0, terms: 0, regexes: 0 })
     }
 
     fn peek(&self) -> &TokenKind {
@@ -154,6 +157,16 @@ impl<'t> Parser<'t> {
             return Err(self.error(format!("the query has more than {TERMS_MAX} operators, stages and alternatives")));
         }
         Ok(())
+    }
+
+    /// Checks a regular expression that stands at byte `at`, by the compiler that will run it.
+    fn check_regex<T>(&mut self, at: usize, compiled: Result<T, PlanError>) -> Result<(), ParseError> {
+        self.regexes += 1;
+        if self.regexes > REGEXES_MAX {
+            let message = format!("the query has more than {REGEXES_MAX} regular expressions");
+            return Err(ParseError::at(self.text, at, message));
+        }
+        compiled.map(|_| ()).map_err(|error| ParseError::at(self.text, at, error.to_string()))
     }
 
     /// Reads what may stand alone: a log expression or a metric expression.

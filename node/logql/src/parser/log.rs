@@ -55,7 +55,7 @@ impl Parser<'_> {
         match op {
             MatchOp::Equal | MatchOp::NotEqual => {}
             MatchOp::Match | MatchOp::NotMatch => {
-                anchored(&value).map_err(|error| ParseError::at(self.text, at, error.to_string()))?;
+                self.check_regex(at, anchored(&value))?;
             }
         }
         Ok(Matcher { name, op, value })
@@ -96,7 +96,7 @@ impl Parser<'_> {
         match op {
             LineOp::Contains | LineOp::NotContains => {}
             LineOp::Match | LineOp::NotMatch => {
-                unanchored(&pattern).map_err(|error| ParseError::at(self.text, at, error.to_string()))?;
+                self.check_regex(at, unanchored(&pattern))?;
             }
         }
         Ok(pattern)

@@ -4,19 +4,13 @@
 //! The whole line is checked even where all wanted fields are found early: whether a line has an error must not depend on
 //! which labels a query asks for.
 
-use memchr::memchr2;
+mod text;
+
 use thiserror::Error;
 
-use super::labels::TooManyFields;
-
-/// Takes the fields that a parser finds.
-pub(crate) trait FieldSink {
-    /// Tells whether the field `name`, which comes next, is worth its value. Fails if the line has too many.
-    fn wants(&mut self, name: &str) -> Result<bool, TooManyFields>;
-
-    /// Takes a field that was wanted.
-    fn take(&mut self, name: &str, value: &str);
-}
+use super::labels::{FieldSink, TooManyFields};
+pub(super) use text::push_sanitized;
+use text::{escape_len, quote_or_backslash, unescape};
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -282,101 +276,104 @@ struct Raw {
     escaped: bool,
 }
 
-/// Returns the place of the first quote or backslash. Most strings are short, where calling memchr costs more than it
-/// saves, so it is called for long ones only.
-fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some((chunk, _)) = bytes[at..].split_first_chunk::<8>() {
-        if at == 32 {
-            return memchr2(b'"', b'\\', &bytes[at..]).map(|found| at + found);
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Takes every field; of equal names the first.
+    #[derive(Default)]
+    struct Taken(BTreeMap<String, String>);
+
+    impl FieldSink for Taken {
+        fn wants(&mut self, name: &str) -> Result<bool, TooManyFields> {
+            Ok(!self.0.contains_key(name))
         }
-        let word = u64::from_le_bytes(*chunk);
-        let found = zero_bytes(word ^ (ONES * b'"' as u64)) | zero_bytes(word ^ (ONES * b'\\' as u64));
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|found| at + found)
-}
 
-/// Sets the high bit of each byte that is zero; above the lowest such byte there may be false ones. (H. S. Warren,
-/// Hacker's Delight, 6-1.)
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & (ONES << 7)
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// Appends a key so that the whole is a label's name: every character that is no ASCII letter, digit or underscore
-/// becomes an underscore, and a name that would begin with a digit gets one before it.
-pub(super) fn push_sanitized(name: &mut String, key: &[u8]) {
-    if name.is_empty() && key.first().is_some_and(u8::is_ascii_digit) {
-        name.push('_');
-    }
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    if key.iter().all(plain)
-        && let Ok(key) = std::str::from_utf8(key)
-    {
-        name.push_str(key);
-        return;
-    }
-    for byte in key {
-        if byte.is_ascii_alphanumeric() || *byte == b'_' {
-            name.push(char::from(*byte));
-        } else if !matches!(byte, 0x80..=0xBF) {
-            // One underscore a character: the bytes that continue one are left out.
-            name.push('_');
+        fn take(&mut self, name: &str, value: &str) {
+            self.0.insert(name.to_owned(), value.to_owned());
         }
     }
-}
 
-/// Returns the length of the escape at the start of `rest`, if it is one.
-fn escape_len(rest: &[u8]) -> Option<usize> {
-    match rest.get(1)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
-        b'u' => rest.get(2..6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),
-        _ => None,
+    fn scan(line: &[u8]) -> Result<BTreeMap<String, String>, JsonFlaw> {
+        let mut taken = Taken::default();
+        JsonScanner::default().scan(line, &mut taken).map(|()| taken.0)
     }
-}
 
-/// Appends `raw`, whose escapes were checked, with its escapes resolved. A lone surrogate becomes U+FFFD.
-fn unescape(raw: &[u8], out: &mut String) {
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        out.push_str(&String::from_utf8_lossy(&rest[..at]));
-        rest = &rest[at..];
-        let simple = match rest.get(1) {
-            Some(b'u') => {
-                let (c, len) = unicode_escape(rest);
-                out.push(c);
-                rest = &rest[len.min(rest.len())..];
-                continue;
+    /// Says the same by way of a whole tree. The keys are plain, so that no two flatten alike.
+    fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+        let text = match value {
+            Value::Null => String::new(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            Value::Array(_) => return,
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}_{key}") };
+                    flatten(&name, value, into);
+                }
+                return;
             }
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(other) => char::from(*other),
-            None => return,
         };
-        out.push(simple);
-        rest = &rest[2..];
+        into.insert(prefix.to_owned(), text);
     }
-    out.push_str(&String::from_utf8_lossy(rest));
-}
 
-/// Reads `\uXXXX`, or two of them that are a surrogate pair; returns the character and the length.
-fn unicode_escape(rest: &[u8]) -> (char, usize) {
-    let unit = |at: usize| {
-        let digits = rest.get(at..at + 6)?.strip_prefix(b"\\u")?;
-        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-    };
-    let Some(first) = unit(0) else { return (char::REPLACEMENT_CHARACTER, 2) };
-    if let (0xD800..=0xDBFF, Some(second @ 0xDC00..=0xDFFF)) = (first, unit(6)) {
-        let c = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+            "[\"\\\\/\n\r\t\u{8}\u{c}a-c]{0,50}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![vec(inner.clone(), 0..4).prop_map(Value::from), object(inner)]
+        })
     }
-    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+
+    fn object(inner: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+        btree_map("[a-z]{1,3}", inner, 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_a_whole_parser_finds(value in object(value()), pretty: bool) {
+            let line = if pretty { format!(" {value:#} ") } else { value.to_string() };
+            let mut wanted = BTreeMap::new();
+            flatten("", &value, &mut wanted);
+            prop_assert_eq!(scan(line.as_bytes()), Ok(wanted), "{}", line);
+        }
+
+        #[test]
+        fn what_is_no_json_for_a_whole_parser_is_none_here(noise in "[{}\\[\\]:,\"a1 .eE+\\-\\\\nu0trlsf]{0,16}", wrapped: bool) {
+            let line = if wrapped { format!("{{\"a\":{noise}}}") } else { noise };
+            match serde_json::from_str::<Value>(&line) {
+                Ok(value) => prop_assert_eq!(scan(line.as_bytes()).is_ok(), value.is_object(), "{}", line),
+                // Numbers stay text here, so none is too large.
+                Err(error) if error.to_string().contains("out of range") => {}
+                Err(_) => prop_assert_eq!(scan(line.as_bytes()).is_ok(), false, "{}", line),
+            }
+        }
+
+        #[test]
+        fn noise_does_no_harm(bytes: Vec<u8>) {
+            let _ = scan(&bytes);
+            let _ = scan(&[b"{\"a\":\"", &*bytes, b"\"}"].concat());
+            let _ = super::super::logfmt::scan(&bytes, &mut String::new(), &mut Taken::default());
+        }
+
+        #[test]
+        fn a_quote_or_backslash_is_found_wherever_it_is(before in "[ -!#-\\[\\]-~é\u{1}]{0,80}", after in ".{0,20}", quote: bool) {
+            let line = format!("{before}{}{after}", if quote { '"' } else { '\\' });
+            prop_assert_eq!(quote_or_backslash(line.as_bytes()), Some(before.len()));
+            prop_assert_eq!(quote_or_backslash(before.as_bytes()), None);
+        }
+    }
 }

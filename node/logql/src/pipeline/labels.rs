@@ -5,8 +5,6 @@ use std::fmt;
 
 use logmesh_protocol::record::{Labels, metadata_pairs};
 
-use super::json::FieldSink;
-
 /// The label that tells which kind of error a pipeline met.
 pub(crate) const ERROR: &str = "__error__";
 /// The label that tells what exactly was wrong.
@@ -154,6 +152,15 @@ impl Wanted {
         names.dedup();
         Wanted::Names(names)
     }
+}
+
+/// Takes the fields that a parser finds.
+pub(crate) trait FieldSink {
+    /// Tells whether the field `name`, which comes next, is worth its value. Fails if the line has too many.
+    fn wants(&mut self, name: &str) -> Result<bool, TooManyFields>;
+
+    /// Takes a field that was wanted.
+    fn take(&mut self, name: &str, value: &str);
 }
 
 /// Takes fields from a parser into the fields of a row.

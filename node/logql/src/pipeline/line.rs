@@ -142,3 +142,45 @@ fn row_at(rows: &Rows, from: usize, end: usize, at: usize) -> usize {
     let high = step.min(ends.len());
     from + low + ends[low..high].partition_point(|line_end| *line_end as usize <= at)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{prop_assert_eq, proptest};
+    use proptest::sample::select;
+
+    use super::*;
+
+    fn rows(lines: &[String]) -> Rows {
+        let mut rows = Rows::default();
+        let mut end = 0;
+        for line in lines {
+            end += u32::try_from(line.len()).unwrap();
+            rows.line_ends.push(end);
+        }
+        rows.lines = lines.concat().into();
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn the_column_is_searched_as_each_line_alone_would_be(
+            lines in vec("[ab]{0,6}", 1..40),
+            op in select(vec![LineOp::Contains, LineOp::NotContains, LineOp::Match, LineOp::NotMatch]),
+            alternatives in vec("[ab]{0,4}", 1..3),
+            from in 0usize..40,
+            len in 0usize..40,
+        ) {
+            let rows = rows(&lines);
+            let start = from.min(lines.len());
+            let range = start..(start + len).min(lines.len());
+            let test = LineTest::new(&LineFilter { op, alternatives: alternatives.clone() }).unwrap();
+            let contains = |line: &&usize| alternatives.iter().any(|text| lines[**line].contains(text));
+            let negative = matches!(op, LineOp::NotContains | LineOp::NotMatch);
+            let wanted: Vec<usize> = range.clone().collect::<Vec<_>>().iter().filter(|row| contains(row) != negative).copied().collect();
+            prop_assert_eq!(test.scan(&rows, range.clone()), wanted.clone());
+            let one_by_one: Vec<usize> = range.filter(|row| test.matches(lines[*row].as_bytes())).collect();
+            prop_assert_eq!(one_by_one, wanted);
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! Reads a logfmt line: `key=value key="quoted value" …`. What is no such pair is stepped over, and so are keys without a
 //! value, as LogQL's parser does unless it is told to be strict.
 
-use super::json::{FieldSink, push_sanitized};
-use super::labels::TooManyFields;
+use super::json::push_sanitized;
+use super::labels::{FieldSink, TooManyFields};
 
 /// Offers every pair of `line` to `sink`. `scratch` holds names and unquoted values between calls.
 pub(crate) fn scan(line: &[u8], scratch: &mut String, sink: &mut impl FieldSink) -> Result<(), TooManyFields> {

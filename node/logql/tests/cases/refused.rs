@@ -1,6 +1,6 @@
 //! Queries that are none: where, and what was expected.
 
-use logmesh_logql::{NESTING_MAX, QUERY_BYTES_MAX, TERMS_MAX, parse, parse_selector};
+use logmesh_logql::{NESTING_MAX, QUERY_BYTES_MAX, REGEXES_MAX, TERMS_MAX, parse, parse_selector};
 use logmesh_protocol::record::Labels;
 
 use crate::check::check;
@@ -156,6 +156,8 @@ fn no_text_exhausts_the_stack() {
     assert!(parse(&within).is_ok_and(|expr| parse(&expr.to_string()) == Ok(expr)));
     let within = open("(", "1", ")", NESTING_MAX);
     assert!(parse(&within).is_ok());
+    let regexes = format!("{{app=\"web\"}}{}", "|~\"a\"".repeat(REGEXES_MAX + 1));
+    assert!(parse(&regexes).is_err_and(|error| error.message.contains("more than 64 regular expressions")));
     let large = format!("{{app=\"{}\"}}", "x".repeat(QUERY_BYTES_MAX));
     assert!(parse(&large).is_err_and(|error| error.message.contains("more than 131072")));
     assert!(parse_selector(&large).is_err());
