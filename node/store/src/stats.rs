@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rocksdb::statistics::Ticker;
 
 use crate::db::Db;
+use crate::keys::Family;
 
 /// What the store did since it was opened, and what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +66,8 @@ impl Db {
     pub(crate) fn stats(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let ticker = |ticker| self.options.get_ticker_count(ticker);
-        let memtables = self.rocks.property_int_value("rocksdb.cur-size-all-mem-tables");
+        let memtable =
+            |family| self.rocks.property_int_value_cf(self.family(family), "rocksdb.cur-size-all-mem-tables");
         let counters = &self.counters;
         Stats {
             batches: read(&counters.batches),
@@ -82,7 +84,7 @@ impl Db {
                 + read(&counters.file_bytes),
             quarantined: read(&counters.quarantined),
             queue_bytes: read(&counters.queue_bytes),
-            memtable_bytes: memtables.ok().flatten().unwrap_or(0),
+            memtable_bytes: Family::ALL.iter().filter_map(|family| memtable(*family).ok().flatten()).sum(),
         }
     }
 }
