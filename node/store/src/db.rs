@@ -198,7 +198,7 @@ pub enum WriteError {
     /// What has to be read first could not be.
     #[error("what is there could not be read")]
     Read(#[from] ReadError),
-    /// The value is larger than [`SETTING_BYTES_MAX`].
+    /// The value of a setting is larger than 16 MiB.
     #[error("the value is larger than {SETTING_BYTES_MAX} bytes")]
     TooLarge,
 }
