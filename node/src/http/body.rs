@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,33 +27,56 @@ impl Budget {
         Self { kibibytes: Arc::new(Semaphore::new(kibibytes_max as usize)), kibibytes_max }
     }
 
-    /// Takes `bytes` out of the budget until the permit is dropped. More than all of it counts as all of it.
-    pub(crate) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
-        let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(self.kibibytes_max);
-        match timeout(BUDGET_WAIT, self.kibibytes.clone().acquire_many_owned(wanted)).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                let sentence = "too many bytes are being taken in at this moment; send this again a little later";
-                Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(Duration::from_secs(1)))
-            }
-        }
+    /// Takes `bytes` out of the budget until the share is dropped. More than all of it counts as all of it.
+    pub(crate) async fn take(&self, bytes: usize) -> Result<Share, Refused> {
+        let mut share = Share { budget: self.clone(), permit: None };
+        share.grow(bytes).await?;
+        Ok(share)
     }
 }
 
-/// Reads a body of at most `bytes_max`. The permit covers what is returned.
+/// What one request has of the [`Budget`].
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Budget,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Share {
+    /// Takes more, if the share is smaller than `bytes`.
+    pub(crate) async fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(self.budget.kibibytes_max);
+        let had = self.permit.as_ref().map_or(0, |permit| u32::try_from(permit.num_permits()).unwrap_or(u32::MAX));
+        let Some(more) = wanted.checked_sub(had).filter(|more| *more > 0) else { return Ok(()) };
+        let acquired = timeout(BUDGET_WAIT, self.budget.kibibytes.clone().acquire_many_owned(more)).await;
+        let Ok(Ok(permit)) = acquired else {
+            let sentence = "too many bytes are being taken in at this moment; send this again a little later";
+            return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(Duration::from_secs(1)));
+        };
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            None => self.permit = Some(permit),
+        }
+        Ok(())
+    }
+}
+
+/// Reads a body of at most `bytes_max`. The share covers what it is likely to become: unpacked, and decoded beside that.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
     budget: &Budget,
-) -> Result<(Bytes, OwnedSemaphorePermit), Refused> {
+) -> Result<(Bytes, Share), Refused> {
     let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if claimed.is_some_and(|claimed| claimed > bytes_max) {
-        discard(body).await;
+        discard_stream(body.into_data_stream()).await;
         return Err(too_large(bytes_max));
     }
-    let mut permit = budget.take(claimed.unwrap_or(0)).await?;
+    // Taken at once, and generously: requests that each hold a part and wait for more would wait for each other.
+    let expansion = 2 * unpacked_ratio(headers);
     let mut covered = claimed.unwrap_or(0);
+    let mut share = budget.take(expansion * covered).await?;
     let mut read = Vec::with_capacity(covered);
     let mut stream = body.into_data_stream();
     while let Some(piece) = stream.next().await {
@@ -65,18 +88,24 @@ pub(crate) async fn read(
         read.extend_from_slice(&piece);
         if read.len() > covered {
             // Without a length the budget is taken as the body grows, in steps.
-            permit.merge(budget.take(BUDGET_STEP).await?);
-            covered += BUDGET_STEP;
+            covered = read.len() + BUDGET_STEP;
+            share.grow(expansion * covered).await?;
         }
     }
-    Ok((read.into(), permit))
+    Ok((read.into(), share))
+}
+
+/// Returns how many times its size a body is likely to have unpacked: logs under gzip or zstd, or in a snappy protobuf.
+fn unpacked_ratio(headers: &HeaderMap) -> usize {
+    let is = |name, values: &[&[u8]]| headers.get(name).is_none_or(|value| values.contains(&value.as_bytes()));
+    match (is(CONTENT_ENCODING, &[b"", b"identity"]), is(CONTENT_TYPE, &[b"application/x-protobuf"])) {
+        (false, _) => 8,
+        (true, true) => 4,
+        (true, false) => 1,
+    }
 }
 
 /// Reads on for a while and forgets, since many clients look for an answer only after they have sent all.
-async fn discard(body: Body) {
-    discard_stream(body.into_data_stream()).await;
-}
-
 async fn discard_stream(mut stream: axum::body::BodyDataStream) {
     let _ = timeout(DISCARD_TIME_MAX, async {
         let mut discarded = 0;

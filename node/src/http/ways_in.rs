@@ -8,9 +8,9 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use logmesh_ingest::{Accepted, BodyError, Form, decompress, lines, loki_push, otlp};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
-use super::body;
+use super::body::{self, Share};
 use super::params::Params;
 use super::refusal::Refused;
 use super::tenant::tenant;
@@ -101,29 +101,29 @@ async fn receive(app: &App, request: Request, protocol: Protocol) -> Result<Rece
     }
     let strict = params.flag("strict")?;
     let body_bytes_max = app.config.limits.body_bytes_max;
-    let (body, permit) = body::read(&parts.headers, body, body_bytes_max, &app.budget).await?;
+    let (body, mut share) = body::read(&parts.headers, body, body_bytes_max, &app.budget).await?;
     app.metrics.on_body(protocol.name(), body.len());
-    let accepted = decode(app, &parts.headers, &parts.uri, body, protocol).await?;
+    let accepted = decode(app, (&parts.headers, &parts.uri), body, protocol, &mut share).await?;
     app.metrics.on_accepted(protocol.name(), &accepted);
-    let copies_held = store(app, tenant, &accepted, copies, permit).await?;
+    // The share is held until the records are stored: the chunks live as long.
+    let copies_held = store(app, tenant, &accepted, copies).await?;
     Ok(Received { accepted, copies: copies_held, strict_copies: strict.then_some(copies) })
 }
 
 /// Decodes beside the async threads: a body may take longer than they may be held.
 async fn decode(
     app: &App,
-    headers: &HeaderMap,
-    uri: &Uri,
+    (headers, uri): (&HeaderMap, &Uri),
     body: Bytes,
     protocol: Protocol,
+    share: &mut Share,
 ) -> Result<Accepted, Refused> {
     let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").to_owned());
     let form = if protocol == Protocol::Lines { Form::Json } else { form_of(headers)? };
     let labels = Params::read(uri, &Bytes::new()).others(&["copies", "strict"]);
-    let compressed = body.len();
     let limits = app.config.limits.clone();
     let body = beside(move || decompress(encoding.as_deref(), body, &limits)).await?;
-    let _grown = app.budget.take(body.len().saturating_sub(compressed)).await?;
+    share.grow(2 * body.len()).await?;
     let (limits, now) = (app.config.limits.clone(), Clock::timestamp());
     beside(move || match (protocol, form) {
         (Protocol::Loki, Form::Json) => loki_push::decode_json(&body, &limits, now),
@@ -146,13 +146,7 @@ fn form_of(headers: &HeaderMap) -> Result<Form, Refused> {
     Ok(Form::of(headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?")))?)
 }
 
-async fn store(
-    app: &App,
-    tenant: String,
-    accepted: &Accepted,
-    copies: u8,
-    permit: OwnedSemaphorePermit,
-) -> Result<u8, Refused> {
+async fn store(app: &App, tenant: String, accepted: &Accepted, copies: u8) -> Result<u8, Refused> {
     let groups: Vec<_> = accepted.groups.iter().map(|group| (group.window, group.chunks.clone())).collect();
     if groups.is_empty() {
         // Nothing to store is held by as many nodes as one likes.
@@ -160,7 +154,6 @@ async fn store(
     }
     let (reply, answer) = oneshot::channel();
     let outcome = app.mesh.push(Push { tenant, groups, copies, reply }, answer).await;
-    drop(permit);
     outcome.map_err(|refusal| match refusal {
         Refusal::DiskFull => {
             let sentence = "this node's disk is full; send this to another node, or again when there is room";

@@ -257,8 +257,9 @@ pub(crate) enum RunError {
     Gossip(#[from] logmesh_gossip::StartError),
 }
 
-/// Bytes of pushes that may be worked on at once, compressed and decompressed together.
-const INGEST_BYTES_MAX: u64 = 160 << 20;
+/// Bytes of pushes that may be worked on at once, as they came and as they are decoded. A push that needs more is worked
+/// on alone.
+const INGEST_BYTES_MAX: u64 = 64 << 20;
 /// A survey is answered from memory; a live node that takes longer than this is as good as away.
 const SURVEY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 const LAST_WORD_ROUNDS: u32 = 4;
