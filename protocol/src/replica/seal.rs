@@ -152,7 +152,7 @@ impl Replica {
 }
 
 /// The raw bytes beyond which no extent grows, but for a single batch: it must fit a frame even if it does not compress.
-const EXTENT_RAW_BYTES_MAX: u64 = 24 << 20;
+const EXTENT_RAW_BYTES_MAX: u64 = 16 << 20;
 /// Segments that are sealed at once.
 const SEALS_AT_ONCE: usize = 2;
 /// After a seal that failed, the next is tried so much later.
