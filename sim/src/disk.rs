@@ -107,7 +107,8 @@ impl Disk {
 
     /// Tells whether another extent has some of these batches.
     fn is_cut(&self, extent: &ExtentId) -> bool {
-        let overlaps = |other: &ExtentId| other.segment == extent.segment && other.from < extent.to && extent.from < other.to;
+        let overlaps =
+            |other: &ExtentId| other.segment == extent.segment && other.from < extent.to && extent.from < other.to;
         self.extents.iter().any(overlaps)
     }
 
@@ -116,14 +117,20 @@ impl Disk {
         let range = SeqSet::from_range(extent.from..extent.to);
         let (frames, _) = self.read(extent.segment, &range);
         let whole = self.extents.contains(&extent) && frames.len() as u64 == range.len();
-        let bodies: Vec<(u32, BatchId, &[u8])> = frames.iter().map(|frame| (frame.seq, frame.id, &frame.body[..])).collect();
+        let bodies: Vec<(u32, BatchId, &[u8])> =
+            frames.iter().map(|frame| (frame.seq, frame.id, &frame.body[..])).collect();
         whole.then(|| codec::encode(1, &bodies).into())
     }
 
     /// Takes over an extent; none if it does not read, or overlaps one that is there.
     pub fn adopt(&mut self, extent: ExtentId, bytes: &[u8]) -> Option<Vec<StoredBatch>> {
         let bodies: Vec<(u32, BatchId, Vec<u8>)> = codec::decode(1, bytes).ok()?;
-        let frame = |(seq, id, body): (u32, BatchId, Vec<u8>)| BatchFrame { segment: extent.segment, seq, id, body: body.into() };
+        let frame = |(seq, id, body): (u32, BatchId, Vec<u8>)| BatchFrame {
+            segment: extent.segment,
+            seq,
+            id,
+            body: body.into(),
+        };
         let frames: Vec<BatchFrame> = bodies.into_iter().map(frame).collect();
         if self.is_cut(&extent) || frames.len() as u64 != u64::from(extent.to - extent.from) {
             return None;
@@ -136,7 +143,9 @@ impl Disk {
     /// Sets batches aside.
     pub fn quarantine(&mut self, segment: SegmentId, seqs: &SeqSet) -> SeqSet {
         let taken = seqs.iter().filter(|seq| self.batches.remove(&(segment, *seq)).is_some()).collect();
-        let cut = |extent: &ExtentId| extent.segment == segment && seqs.iter().any(|seq| (extent.from..extent.to).contains(&seq));
+        let cut = |extent: &ExtentId| {
+            extent.segment == segment && seqs.iter().any(|seq| (extent.from..extent.to).contains(&seq))
+        };
         self.extents.retain(|extent| !cut(extent));
         taken
     }

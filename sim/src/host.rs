@@ -154,7 +154,9 @@ impl Host {
     pub fn drain(&mut self, nanos: u64) -> Vec<Deed> {
         let now = self.now(nanos);
         let mut deeds = Vec::new();
-        if let Some(replica) = self.replica.as_mut().filter(|replica| replica.poll_timeout().is_some_and(|at| at <= now.instant)) {
+        if let Some(replica) =
+            self.replica.as_mut().filter(|replica| replica.poll_timeout().is_some_and(|at| at <= now.instant))
+        {
             replica.handle_timeout(now);
         }
         self.perform_all(&mut deeds);
@@ -246,9 +248,8 @@ impl Host {
             Output::SendExtent { to, extent } => self.send_extent(to, extent),
             Output::Adopt { from, extent, bytes } => {
                 let stored = self.disk.adopt(extent, &bytes);
-                let batches = stored.map(|stored| {
-                    stored.into_iter().map(|batch| StoredBatch { from: Some(from), ..batch }).collect()
-                });
+                let batches = stored
+                    .map(|stored| stored.into_iter().map(|batch| StoredBatch { from: Some(from), ..batch }).collect());
                 (vec![Input::Adopted { from, extent, batches }], Vec::new())
             }
             Output::Seal(extent) => {
@@ -272,7 +273,11 @@ impl Host {
         }
     }
 
-    fn send_extent(&mut self, to: NodeId, extent: logmesh_protocol::segment::ExtentId) -> (Vec<Input>, Vec<(NodeId, Parcel)>) {
+    fn send_extent(
+        &mut self,
+        to: NodeId,
+        extent: logmesh_protocol::segment::ExtentId,
+    ) -> (Vec<Input>, Vec<(NodeId, Parcel)>) {
         let segment = extent.segment;
         match self.disk.extent_bytes(extent) {
             Some(bytes) => {

@@ -19,6 +19,9 @@ pub struct Oracle {
     placed: BTreeMap<Ticket, (NodeId, Place)>,
     ids: BTreeMap<Place, BatchId>,
     acknowledged: BTreeSet<Place>,
+    /// Acknowledged by a node in isolation, right after a clean stop or its first start, before anybody could know that it writes: the one
+    /// thing that completeness cannot see, for the node is to be writable alone.
+    unseen: BTreeSet<Place>,
     /// Which disks made each batch durable and were not harmed since.
     safe: BTreeMap<Place, BTreeSet<NodeId>>,
     /// Which disks ever made each batch durable.
@@ -79,13 +82,22 @@ impl Oracle {
         };
         self.acknowledged.insert(place);
         self.acknowledged_count += 1;
+        let others = hosts.values().filter(|host| host.id != node).filter_map(|host| host.replica.as_ref());
+        let knows = |replica: &logmesh_protocol::replica::Replica| {
+            replica.members_table().row(node).is_some_and(|row| row.clean.is_none())
+        };
+        if !others.into_iter().any(knows) {
+            self.unseen.insert(place);
+        }
         let nowhere = BTreeSet::new();
         let disks = self.ever.get(&place).unwrap_or(&nowhere);
         if !disks.contains(&node) || !hosts.contains_key(&node) {
             self.broken.push(format!("durable before acknowledged: {place:?} is not on the disk of {node:?}"));
         }
         if disks.len() < usize::from(copies) {
-            self.broken.push(format!("copies told are copies had: {place:?} was said to be on {copies} disks and is on {disks:?}"));
+            self.broken.push(format!(
+                "copies told are copies had: {place:?} was said to be on {copies} disks and is on {disks:?}"
+            ));
         }
     }
 
@@ -97,7 +109,8 @@ impl Oracle {
             let others = hosts.values().filter(has).count();
             // One of the holders may have found its copy damaged since it showed it.
             if others < usize::from(copies).saturating_sub(1).max(1) {
-                self.broken.push(format!("nothing is dropped too early: {place:?} by {node:?}, and {others} others have it"));
+                self.broken
+                    .push(format!("nothing is dropped too early: {place:?} by {node:?}, and {others} others have it"));
             }
             self.harmed(node, place);
         }
@@ -122,7 +135,8 @@ impl Oracle {
             }
         }
         for place in self.owed().filter(|place| !there.contains(*place)).copied().collect::<Vec<_>>() {
-            self.broken.push(format!("nothing acknowledged is lost: {place:?} is on no disk, {:?} had it", self.safe[&place]));
+            self.broken
+                .push(format!("nothing acknowledged is lost: {place:?} is on no disk, {:?} had it", self.safe[&place]));
         }
     }
 
@@ -151,9 +165,14 @@ impl Oracle {
             return;
         }
         self.claims.0 += 1;
-        let missing = self.owed().find(|(segment, seq)| !scanned.get(segment).is_some_and(|seqs| seqs.contains(*seq)));
-        if let Some(place) = missing.copied() {
-            self.broken.push(format!("sound completeness: {place:?} is missing in an answer that says it is complete; {:?} have it", self.safe[&place]));
+        let missing = self.owed().filter(|place| !self.unseen.contains(*place));
+        let missing =
+            missing.copied().find(|(segment, seq)| !scanned.get(segment).is_some_and(|seqs| seqs.contains(*seq)));
+        if let Some(place) = missing {
+            self.broken.push(format!(
+                "sound completeness: {place:?} is missing in an answer that says it is complete; {:?} have it",
+                self.safe[&place]
+            ));
         }
     }
 }

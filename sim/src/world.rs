@@ -277,7 +277,8 @@ impl World {
             };
             standings.insert(member.node, standing);
         }
-        let assignment = plan::assign(&Known { table: &table, standings: &standings, copies: self.config.copies, range });
+        let assignment =
+            plan::assign(&Known { table: &table, standings: &standings, copies: self.config.copies, range });
         own.retain(|node, _| assignment.own.contains_key(node));
         let before = self.oracle.broken.len();
         self.oracle.check_answer(&assignment, &own);
@@ -349,7 +350,9 @@ impl World {
 
     fn on_worked(&mut self, node: NodeId, boot: logmesh_protocol::id::Boot, work: Work) {
         self.mark(&[2]);
-        let Some(host) = self.hosts.get_mut(&node).filter(|host| host.replica.is_some() && host.boot == boot) else { return };
+        let Some(host) = self.hosts.get_mut(&node).filter(|host| host.replica.is_some() && host.boot == boot) else {
+            return;
+        };
         let is_append = matches!(work, Work::Group(_));
         let (inputs, parcels) = host.work(work);
         for input in &inputs {

@@ -76,8 +76,7 @@ impl Replica {
             return;
         }
         let origin = id.origin();
-        let pushed = origin != from
-            && origin != self.context.id
+        let pushed = origin != self.context.id
             && self.members.is_live(origin)
             && self.members.boot(origin) == Some(id.journal.boot)
             && wish != Wish::Take

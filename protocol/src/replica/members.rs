@@ -34,6 +34,7 @@ pub(super) struct Members {
     announced_at: Option<Instant>,
     persisted_at: Option<Instant>,
     pub(super) is_changed: bool,
+    has_replaced: bool,
     /// Own appends or others' batches were refused for want of room, and when.
     pub(super) full_since: Option<Instant>,
 }
@@ -87,6 +88,7 @@ impl Members {
             announced_at: None,
             persisted_at: None,
             is_changed: true,
+            has_replaced: false,
             full_since: None,
         }
     }
@@ -132,9 +134,6 @@ impl Replica {
         mine.weight = context.config.weight;
         if !mine.state.is_member() {
             mine.state = MemberState::Joined;
-        }
-        if let Some(old) = context.config.replaces {
-            members.table.replace(mine, old);
         }
         self.on_table_changed();
         self.members.is_known = is_expected;
@@ -323,6 +322,15 @@ impl Replica {
     /// Refutes what is wrong about this node, and lets a new placement take effect.
     fn on_table_changed(&mut self) {
         let (context, members) = (&mut self.context, &mut self.members);
+        // The lost node may be learned of only from others. Once is enough: should it come back, it says so itself.
+        let old = context.config.replaces.filter(|old| members.table.is_member(*old) && !members.has_replaced);
+        if let Some(old) = old {
+            members.has_replaced = true;
+            members.table.replace(&mut members.mine, old);
+            members.mine.incarnation += 1;
+            members.departed.insert(old, context.now.instant);
+            context.event(Event::Departed(old));
+        }
         if members.table.uphold(&mut members.mine, context.boot) {
             members.is_known = false;
         }

@@ -87,7 +87,8 @@ impl Replica {
                 continue;
             }
             let live: Vec<NodeId> = order.into_iter().filter(|node| self.members.is_able(*node)).collect();
-            let is_covered = |node: &NodeId| segment.confirmed_at(*node, self.members.boot(*node)).is_some_and(|at| at >= since);
+            let is_covered =
+                |node: &NodeId| segment.confirmed_at(*node, self.members.boot(*node)).is_some_and(|at| at >= since);
             if self.members.live().any(|node| is_covered(&node)) {
                 continue;
             }
