@@ -137,6 +137,7 @@ pub struct Unread {
 /// - A node drops nothing that it wrote itself while it is a member, and of others' segments only what all holders, up at that
 ///   moment, have just shown that they hold.
 /// - What was quarantined stays named damaged, over restarts, until it is mended or expires.
+/// - Who is given up is down. (One that is up and cut off goes on acknowledging, and those who gave it up do not ask for it.)
 /// - A node that was given seeds and has met none of them yet coordinates nothing: it knows too little to call anything complete.
 pub fn assign(known: &Known<'_>) -> Assignment {
     let mut assignment = Assignment::default();

@@ -107,7 +107,7 @@ impl World {
             }
             Step::Rot(at, which) => self.rot(at, which),
             Step::Drop(at) if self.nodes[&at].up => self.drop_surplus(at),
-            Step::Forget(at, whom) if at != whom && self.nodes[&at].up => self.forget(at, whom),
+            Step::Forget(at, whom) if self.nodes[&at].up && !self.nodes[&whom].up => self.forget(at, whom),
             Step::Side(at, side) => self.node(at).side = side,
             Step::Copy(..)
             | Step::Exchange(..)
@@ -192,8 +192,7 @@ impl World {
         node.disk.table.uphold(&mut node.disk.row, boot);
     }
 
-    /// Gives up `whom`, and with it what only it has. If it is up nevertheless it counts as new until it has met those who
-    /// did not know.
+    /// Gives up `whom`, and with it what only it has. Should it return, it counts as new.
     fn forget(&mut self, at: u8, whom: u8) {
         self.node(at).disk.table.depart(id(whom));
         self.node(whom).established = false;
