@@ -79,7 +79,7 @@ fn round(asker: usize, gaps: &BTreeSet<(usize, u32)>) -> Found {
     settle(&mut nodes, now, &mut found);
     let asked = found.found;
     nodes[1 - asker].replica.handle_input(clock(now), Input::View(view(asker, members)));
-    for _ in 0..20 {
+    for _ in 0..200 {
         now += 250_000_000;
         settle(&mut nodes, now, &mut found);
     }

@@ -24,6 +24,8 @@ use crate::merkle::{Digest, Path};
 use crate::segment::{ExtentId, SegmentId};
 use crate::seq_set::SeqSet;
 
+mod compact;
+
 /// What one node says to another, batches and extents excepted, which travel beside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
@@ -84,6 +86,7 @@ pub enum Message {
     /// What the sender holds of segments, settled: batches still in flight are left out. At most [`SEGMENTS_MAX`].
     Have {
         /// Each segment.
+        #[serde(with = "compact")]
         segments: Vec<Has>,
     },
     /// The sender holds, durably and with the same ids, all that the receiver showed under this root.
@@ -93,12 +96,11 @@ pub enum Message {
         /// The root that was shown.
         root: Digest,
     },
-    /// The sender wants these batches.
+    /// The sender wants these batches, of at most [`SEGMENTS_MAX`] segments.
     Want {
-        /// The segment.
-        segment: SegmentId,
-        /// Which of it.
-        seqs: SeqSet,
+        /// Which of each segment.
+        #[serde(with = "compact")]
+        segments: Vec<(SegmentId, SeqSet)>,
     },
     /// Two hold the same seqs of a segment under different ids: nodes of the sender's Merkle tree, at most [`NODES_MAX`].
     Tree {
@@ -142,19 +144,19 @@ pub enum Level {
         /// Their windows.
         windows: Vec<(u32, Fingerprint)>,
     },
-    /// All segments of these windows. A fingerprint stands for a segment's id and root: it names what both have alike.
+    /// All segments of these windows.
     Segments {
         /// The windows, the newest [`WINDOWS_MAX`] that differ.
         windows: Vec<u32>,
-        /// Their segments.
-        segments: Vec<Fingerprint>,
+        /// Their segments: each id cut short, and the fingerprint of id and root.
+        segments: Vec<(ShortName, Fingerprint)>,
     },
-    /// The sender does not know these segments: the receiver may name them.
+    /// The sender does not know these segments, and the receiver should say what it has of them.
     Unknown {
         /// In these windows.
         windows: Vec<u32>,
         /// As the receiver called them.
-        segments: Vec<Fingerprint>,
+        segments: Vec<ShortName>,
     },
 }
 
@@ -189,6 +191,21 @@ pub type Salt = [u8; 8];
 
 /// A digest cut short for the wire.
 pub type Fingerprint = [u8; 8];
+
+/// A segment's id cut short for the wire. Two ids that look alike do not do so again in the next round, under another salt.
+pub type ShortName = [u8; 4];
+
+impl compact::OfSegment for Has {
+    type Rest = (SeqSet, Option<Digest>, Wish);
+
+    fn split(&self) -> (SegmentId, Self::Rest) {
+        (self.segment, (self.held.clone(), self.root, self.wish))
+    }
+
+    fn join(segment: SegmentId, (held, root, wish): Self::Rest) -> Self {
+        Self { segment, held, root, wish }
+    }
+}
 
 /// Returns the message as bytes.
 pub fn encode(message: &Message) -> Bytes {
@@ -252,12 +269,17 @@ mod tests {
         check(&compare, &format!("0104{}{}{}00", "09".repeat(8), "05".repeat(16), "06".repeat(8)));
         check(&Message::Same { salt }, &format!("0105{}", "09".repeat(8)));
         check(&Message::Later { salt }, &format!("0106{}", "09".repeat(8)));
-        let level = Level::Segments { windows: vec![8], segments: vec![[6; 8]] };
-        check(&Message::Differ { salt, level }, &format!("0107{}02010801{}", "09".repeat(8), "06".repeat(8)));
+        let level = Level::Segments { windows: vec![8], segments: vec![([7; 4], [6; 8])] };
+        check(&Message::Differ { salt, level }, &format!("0107{}02010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)));
         let has = Has { segment: segment(), held: held.clone(), root: Some(root), wish: Wish::Confirm };
-        check(&Message::Have { segments: vec![has] }, &format!("010801SEGMENT01000701{}02", "03".repeat(32)));
+        let other = SegmentId { window: Window(299), part: 5, ..segment() };
+        let more = Has { segment: other, held: held.clone(), root: None, wish: Wish::More };
+        let journal = format!("{}{}", "01".repeat(32), "02".repeat(16));
+        let have = format!("01080201{journal}fb2c010401000701{}0200fcffffffff050100070001", "03".repeat(32));
+        check(&Message::Have { segments: vec![has, more] }, &have);
         check(&Message::Confirm { segment: segment(), root }, &format!("0109SEGMENT{}", "03".repeat(32)));
-        check(&Message::Want { segment: segment(), seqs: held.clone() }, "010aSEGMENT010007");
+        let want = Message::Want { segments: vec![(segment(), held.clone())] };
+        check(&want, &format!("010a0101{journal}fb2c0104010007"));
         let tree = Message::Tree { segment: segment(), salt, nodes: vec![(Path::ROOT, vec![(2, [6; 8])])] };
         check(&tree, &format!("010bSEGMENT{}0104000102{}", "09".repeat(8), "06".repeat(8)));
         check(&Message::Suspect { segment: segment(), seqs: held }, "010cSEGMENT010007");
@@ -274,7 +296,7 @@ mod tests {
 
         #[test]
         fn truncated_messages_are_refused(seqs in proptest::collection::btree_set(0u32..1000, 0..20), cut in 0usize..200) {
-            let whole = encode(&Message::Want { segment: segment(), seqs: seqs.into_iter().collect() });
+            let whole = encode(&Message::Want { segments: vec![(segment(), seqs.into_iter().collect())] });
             let cut = cut % whole.len();
             prop_assert_eq!(decode(&whole[..cut]).is_err(), true);
         }

@@ -147,6 +147,7 @@ impl Replica {
         }
         self.push_dirty();
         self.tell_held();
+        self.ask_fetches();
         self.context.poll()
     }
 
@@ -211,7 +212,7 @@ impl Replica {
             Message::Differ { salt, level } => self.on_differ(from, salt, level),
             Message::Have { segments } => self.on_have(from, segments),
             Message::Confirm { segment, root } => self.confirm(segment, from, root),
-            Message::Want { segment, seqs } => self.on_want(from, segment, seqs),
+            Message::Want { segments } => self.on_want(from, segments),
             Message::Tree { segment, salt, nodes } => self.on_tree(from, segment, salt, nodes),
             Message::Suspect { segment, .. } => self.on_suspect(segment),
             Message::Offer { extent, .. } => self.on_offer(from, extent),

@@ -284,9 +284,8 @@ impl World {
         self.oracle.check_answer(&assignment, &own);
         let claim = format!("{} {:?}", assignment.completeness, assignment.completeness.missing);
         self.note(format!("{me:?} answers {claim}"));
-        for broken in self.oracle.broken[before..].to_vec() {
-            self.note(broken);
-        }
+        let broken = self.oracle.broken.iter().skip(before).cloned().collect::<Vec<_>>();
+        broken.into_iter().for_each(|line| self.note(line));
         assignment.completeness.complete
     }
 

@@ -359,7 +359,7 @@ fn left(world: &World, index: u8) -> bool {
 fn holders(
     world: &World,
 ) -> std::collections::BTreeMap<logmesh_protocol::segment::SegmentId, Vec<logmesh_protocol::id::NodeId>> {
-    let replica = world.hosts[&node(0)].replica.as_ref().unwrap();
+    let replica = world.hosts[&node(0)].replica.as_ref().expect("it is up");
     replica.segments().into_iter().map(|status| (status.segment, status.holders)).collect()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Replica;
 use crate::id::NodeId;
-use crate::message::Message;
+use crate::message::{Message, SEGMENTS_MAX};
 use crate::segment::{ExtentId, SegmentId};
 use crate::seq_set::SeqSet;
 use crate::time::Instant;
@@ -18,6 +18,8 @@ pub(super) struct Fetches {
     peers: BTreeMap<NodeId, Instant>,
     /// At most [`FETCH_BATCHES_MAX`].
     batches: u64,
+    /// What is about to be asked for.
+    to_ask: BTreeMap<NodeId, Vec<(SegmentId, SeqSet)>>,
 }
 
 impl Fetches {
@@ -67,7 +69,16 @@ impl Replica {
         let wanted = self.fetches.wanted.entry(segment).or_default().entry(from).or_default();
         *wanted = wanted.union(&seqs);
         self.note_round_progress(from);
-        self.context.send(from, Message::Want { segment, seqs });
+        self.fetches.to_ask.entry(from).or_default().push((segment, seqs));
+    }
+
+    /// Asks for what came up since the last time, once for all that came up together.
+    pub(super) fn ask_fetches(&mut self) {
+        while let Some((from, wants)) = self.fetches.to_ask.pop_first() {
+            for segments in wants.chunks(SEGMENTS_MAX) {
+                self.context.send(from, Message::Want { segments: segments.to_vec() });
+            }
+        }
     }
 
     pub(super) fn fetch_arrived(&mut self, from: NodeId, segment: &SegmentId, seq: u32, bytes: u64) {

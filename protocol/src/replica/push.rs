@@ -89,9 +89,7 @@ impl Replica {
         if segment.journal.boot != self.context.boot || segment.origin() != self.context.id {
             return;
         }
-        if !self.push.outgoing.contains_key(&segment) {
-            self.push.outgoing.insert(segment, Outgoing::default());
-        }
+        self.push.outgoing.entry(segment).or_default();
         self.dirty.insert(segment);
     }
 

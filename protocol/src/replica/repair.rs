@@ -12,7 +12,7 @@ use super::context::Timer;
 use super::interface::Event;
 use crate::id::NodeId;
 use crate::merkle::{Digest, combine};
-use crate::message::{DAYS_MAX, FINGERPRINTS_MAX, Fingerprint, Level, Message, Salt, WINDOWS_MAX, Wish};
+use crate::message::{DAYS_MAX, FINGERPRINTS_MAX, Fingerprint, Level, Message, Salt, ShortName, WINDOWS_MAX, Wish};
 use crate::segment::{SegmentId, Window};
 use crate::time::Instant;
 
@@ -79,13 +79,15 @@ impl Shared {
         within.map(|window| (*window, self.window(*window))).collect()
     }
 
-    /// Returns the segments of `windows` by their fingerprints.
-    fn segments_of(&self, windows: &BTreeSet<u32>, salt: Salt) -> BTreeMap<Fingerprint, SegmentId> {
+    /// Returns the segments of `windows` by their short names, with their fingerprints.
+    fn segments_of(&self, windows: &BTreeSet<u32>, salt: Salt) -> BTreeMap<ShortName, (Fingerprint, SegmentId)> {
+        let word = u64::from_le_bytes(salt);
         let within = windows.iter().filter_map(|window| self.0.get(window)).flatten();
         let named = |(segment, root): &(SegmentId, Digest)| {
-            combine([(segment.to_bytes(), *root)]).salted(u64::from_le_bytes(salt))
+            let [a, b, c, d, ..] = combine([(segment.to_bytes(), Digest::default())]).salted(word);
+            ([a, b, c, d], (combine([(segment.to_bytes(), *root)]).salted(word), *segment))
         };
-        within.map(|segment| (named(segment), segment.0)).collect()
+        within.map(named).collect()
     }
 }
 
@@ -270,36 +272,45 @@ impl Replica {
                 let days: BTreeSet<u32> = days.into_iter().take(DAYS_MAX).collect();
                 let mine = shared.windows_of(&days).into_iter().map(|(window, digest)| (window, digest.salted(word)));
                 let windows = newest_differing(mine, theirs, WINDOWS_MAX);
-                let segments = shared.segments_of(&windows, salt).into_keys().take(FINGERPRINTS_MAX);
-                Level::Segments { segments: segments.collect(), windows: windows.into_iter().collect() }
+                let segments = shared.segments_of(&windows, salt).into_iter().map(|(name, (digest, _))| (name, digest));
+                let segments = segments.take(FINGERPRINTS_MAX).collect();
+                Level::Segments { segments, windows: windows.into_iter().collect() }
             }
-            Level::Segments { windows, segments } => {
-                let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
-                let theirs: BTreeSet<Fingerprint> = segments.into_iter().collect();
-                let mine = shared.segments_of(&windows, salt);
-                let differing: Vec<_> =
-                    mine.iter().filter(|(name, _)| !theirs.contains(*name)).map(|(_, id)| *id).collect();
-                // What changed a moment ago is in no digest, but an old hole in it is a hole.
-                let named: BTreeSet<SegmentId> = mine.values().copied().collect();
-                let active = self.active_in(&windows, from, &named);
-                let unknown: Vec<_> = theirs.into_iter().filter(|name| !mine.contains_key(name)).collect();
-                if !unknown.is_empty() {
-                    let windows = windows.into_iter().collect();
-                    self.context
-                        .send(from, Message::Differ { salt, level: Level::Unknown { windows, segments: unknown } });
-                }
-                self.tell_have(from, differing.into_iter().chain(active).collect(), Wish::More);
-                return;
-            }
+            Level::Segments { windows, segments } => return self.on_segments(from, (salt, &shared), windows, segments),
             Level::Unknown { windows, segments } => {
                 let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
                 let mine = shared.segments_of(&windows, salt);
-                let named = segments.iter().filter_map(|name| mine.get(name)).copied().collect();
+                let named = segments.iter().filter_map(|name| Some(mine.get(name)?.1)).collect();
                 self.tell_have(from, named, Wish::More);
                 return;
             }
         };
         self.context.send(from, Message::Differ { salt, level: next });
+    }
+
+    /// Tells what is held of the segments that differ, and asks for those that are not known here.
+    fn on_segments(
+        &mut self,
+        from: NodeId,
+        (salt, shared): (Salt, &Shared),
+        windows: Vec<u32>,
+        segments: Vec<(ShortName, Fingerprint)>,
+    ) {
+        let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
+        let theirs: BTreeMap<ShortName, Fingerprint> = segments.into_iter().collect();
+        let mine = shared.segments_of(&windows, salt);
+        let differing =
+            mine.iter().filter(|(name, (digest, _))| theirs.get(*name) != Some(digest)).map(|(_, (_, id))| *id);
+        let mut differing: BTreeSet<SegmentId> = differing.collect();
+        // What changed a moment ago is in no digest, but an old hole in it is a hole.
+        let compared: BTreeSet<SegmentId> = mine.values().map(|(_, id)| *id).collect();
+        differing.extend(self.active_in(&windows, from, &compared));
+        let unknown: Vec<_> = theirs.into_keys().filter(|name| !mine.contains_key(name)).collect();
+        if !unknown.is_empty() {
+            let windows = windows.into_iter().collect();
+            self.context.send(from, Message::Differ { salt, level: Level::Unknown { windows, segments: unknown } });
+        }
+        self.tell_have(from, differing.into_iter().collect(), Wish::More);
     }
 
     /// Returns the segments of `windows` that both should hold and that are too active to be compared by digest.

@@ -7,6 +7,7 @@ use super::Replica;
 use super::context::Timer;
 use super::interface::Output;
 use crate::id::NodeId;
+use crate::message::SEGMENTS_MAX;
 use crate::segment::{ExtentId, SegmentId};
 use crate::seq_set::SeqSet;
 use crate::time::Instant;
@@ -40,11 +41,13 @@ pub(super) enum Serve {
 }
 
 impl Replica {
-    pub(super) fn on_want(&mut self, from: NodeId, segment: SegmentId, seqs: SeqSet) {
-        let seqs = seqs.intersection(&self.segments.held(&segment));
-        if !seqs.is_empty() {
-            self.note_round_progress(from);
-            self.serve(from, Serve::Batches(segment, seqs));
+    pub(super) fn on_want(&mut self, from: NodeId, segments: Vec<(SegmentId, SeqSet)>) {
+        for (segment, seqs) in segments.into_iter().take(SEGMENTS_MAX) {
+            let seqs = seqs.intersection(&self.segments.held(&segment));
+            if !seqs.is_empty() {
+                self.note_round_progress(from);
+                self.serve(from, Serve::Batches(segment, seqs));
+            }
         }
     }
 

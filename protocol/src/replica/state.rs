@@ -60,7 +60,7 @@ mod tests {
         let bytes = state.encode();
         assert_eq!(State::decode(&bytes), Ok(state));
         let hash = crate::id::BatchId::of(&bytes).to_string();
-        assert_eq!((bytes.len(), &hash[..16]), (0, ""));
+        assert_eq!((bytes.len(), &hash[..16]), (350, "170f886f98e14dd1"));
     }
 
     #[test]
