@@ -108,12 +108,14 @@ impl Coordinator {
     async fn plan(&self, range: TimeRange, silent: &mut BTreeSet<NodeId>) -> Result<Assignment, QueryError> {
         let mut others = self.others().await?;
         let mut standings: BTreeMap<NodeId, Standing> = BTreeMap::new();
+        let mut damaged: BTreeSet<NodeId> = BTreeSet::new();
         let mut is_settled = false;
         while !is_settled {
             is_settled = true;
             standings.clear();
             let ask: Vec<NodeId> = others.live.iter().filter(|node| !silent.contains(node)).copied().collect();
-            let surveys = ask.iter().map(|node| self.survey(*node, range, ask.clone()));
+            let whole: Vec<NodeId> = ask.iter().filter(|node| !damaged.contains(node)).copied().collect();
+            let surveys = ask.iter().map(|node| self.survey(*node, range, whole.clone()));
             for (node, answer) in join_all(surveys).await {
                 let Some((rows, answer)) = answer else {
                     // The others were told that it answers for itself: they are asked again, now for its segments too.
@@ -123,6 +125,10 @@ impl Coordinator {
                 };
                 // A member that only the other knows of may have taken records: it counts as away until it is met.
                 others.table.merge(rows);
+                // What it cannot read of its own the others have, and tell only if they are asked without it.
+                if answer.damaged.keys().any(|segment| segment.origin() == node) && damaged.insert(node) {
+                    is_settled = false;
+                }
                 standings.insert(node, Standing::Answered(answer));
             }
         }
