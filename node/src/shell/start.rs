@@ -187,6 +187,10 @@ fn open(data: &std::path::Path, settings: StoreSettings) -> Result<Opened, RunEr
     std::fs::create_dir_all(data).map_err(|source| RunError::Data { path: data.to_owned(), source })?;
     let (store, found) = Store::open(&data.join("store"), settings)?;
     let identity = Identity::load_or_create(&data.join("node.key"))?;
+    if found.is_torn {
+        // A node that remembers no earlier start vouches for nothing that it wrote then; the others tell it what it was.
+        store.put_setting(STATE_KEY, &[]).map_err(|error| RunError::Read(error.to_string()))?;
+    }
     let state = store.setting(STATE_KEY).map_err(|error| RunError::Read(error.to_string()))?.unwrap_or_default();
     let contacts = store.setting(tasks::CONTACTS_KEY).map_err(|error| RunError::Read(error.to_string()))?;
     let contacts = String::from_utf8(contacts.unwrap_or_default()).unwrap_or_default();

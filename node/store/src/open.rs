@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rocksdb::statistics::StatsLevel;
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind, Options,
+};
 use thiserror::Error;
 
 use crate::db::{Db, ReadError, staging};
@@ -31,15 +33,9 @@ pub(crate) fn open(path: &Path, settings: Settings) -> Result<(Db, File, Recover
     }
     std::fs::create_dir_all(&staging).map_err(failed)?;
     let cache = Cache::new_lru_cache(settings.block_cache_bytes);
-    let options = database_options(&settings);
-    // RocksDB insists on one more, which stays empty. After a full disk it goes on only when as much is free as the largest
-    // write buffer, and that shall not be the one nobody uses.
-    let mut unused = Options::default();
-    unused.set_write_buffer_size(1 << 20);
-    let ours = Family::ALL.map(|family| (family.name(), family_options(family, &settings, &cache)));
-    let families = ours.into_iter().chain([("default", unused)]);
-    let families = families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
-    let rocks = DB::open_cf_descriptors(&options, path.join("rocksdb"), families).map_err(OpenError::Storage)?;
+    let mut options = database_options(&settings);
+    let broken = |source| OpenError::Storage { path: path.to_owned(), source };
+    let (rocks, is_torn) = open_database(path, &settings, &cache, &mut options).map_err(broken)?;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let db = Db {
         rocks,
@@ -53,10 +49,40 @@ pub(crate) fn open(path: &Path, settings: Settings) -> Result<(Db, File, Recover
         changing: Mutex::new(()),
         generation: AtomicU64::new(started),
     };
-    let swept = sweep(&db).map_err(OpenError::Storage)?;
-    let recovered = recover(&db)?;
+    let swept = sweep(&db).map_err(broken)?;
+    let segments = recover(&db).map_err(|source| OpenError::Ledger { path: path.to_owned(), source })?;
+    let recovered = Recovered { segments, is_torn };
     tracing::info!(path = %path.display(), segments = recovered.segments.len(), swept, "store opened");
     Ok((db, lock, recovered))
+}
+
+/// Opens the database, and tells whether its log is torn: whether something that was durable did not read any more. What a
+/// crash cuts off at the end of the log never was, and tears nothing.
+fn open_database(
+    path: &Path,
+    settings: &Settings,
+    cache: &Cache,
+    options: &mut Options,
+) -> Result<(DB, bool), rocksdb::Error> {
+    let path = path.join("rocksdb");
+    let families = || {
+        // RocksDB insists on one more, which stays empty. After a full disk it goes on only when as much is free as the
+        // largest write buffer, and that shall not be the one nobody uses.
+        let mut unused = Options::default();
+        unused.set_write_buffer_size(1 << 20);
+        let ours = Family::ALL.map(|family| (family.name(), family_options(family, settings, cache)));
+        let families = ours.into_iter().chain([("default", unused)]);
+        families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options)).collect::<Vec<_>>()
+    };
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    match DB::open_cf_descriptors(options, &path, families()) {
+        Err(error) if error.kind() == ErrorKind::Corruption => {
+            tracing::error!(%error, "the log of the database is damaged: what it holds before the damage is kept");
+            options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+            Ok((DB::open_cf_descriptors(options, &path, families())?, true))
+        }
+        opened => Ok((opened?, false)),
+    }
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -177,11 +203,27 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// RocksDB cannot open it.
-    #[error("the database cannot be opened; if it is damaged, move it away and start empty: the mesh repairs it")]
-    Storage(#[source] rocksdb::Error),
+    #[error(
+        "the database in {path} cannot be opened; if it is damaged, move it away and start without it: the mesh fills it again",
+        path = path.display()
+    )]
+    Storage {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: rocksdb::Error,
+    },
     /// The ledger cannot be read.
-    #[error("the ledger cannot be read; move the store away and start empty: the mesh repairs it")]
-    Ledger(#[from] ReadError),
+    #[error(
+        "the ledger in {path} cannot be read; move it away and start without it: the mesh fills it again",
+        path = path.display()
+    )]
+    Ledger {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: ReadError,
+    },
 }
 
 const LOCK: &str = "LOCK";

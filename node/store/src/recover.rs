@@ -15,6 +15,9 @@ use crate::ledger::Held;
 pub struct Recovered {
     /// The segments, in order.
     pub segments: Vec<RecoveredSegment>,
+    /// Whether something that was durable is gone without a trace: the end of the log did not read. The store cannot tell what it
+    /// was, so the node must vouch for nothing that it wrote earlier.
+    pub is_torn: bool,
 }
 
 /// What the store holds of one segment.
@@ -31,7 +34,7 @@ pub struct RecoveredSegment {
 }
 
 /// Reads the ledger from end to end.
-pub(crate) fn recover(db: &Db) -> Result<Recovered, ReadError> {
+pub(crate) fn recover(db: &Db) -> Result<Vec<RecoveredSegment>, ReadError> {
     let view = db.view();
     let mut segments: Vec<RecoveredSegment> = Vec::new();
     let mut ranges: Vec<Range<u32>> = Vec::new();
@@ -52,7 +55,7 @@ pub(crate) fn recover(db: &Db) -> Result<Recovered, ReadError> {
         }
     }
     finish(&mut segments, &mut ranges);
-    Ok(Recovered { segments })
+    Ok(segments)
 }
 
 /// Gives the last segment the ranges that were found for it.
