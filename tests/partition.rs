@@ -6,6 +6,7 @@
 #[allow(dead_code, unused_imports, reason = "each test uses its part of the harness")]
 mod harness;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use harness::{
@@ -35,16 +36,17 @@ fn both_sides_of_a_cut_serve_and_are_one_again_when_it_heals() {
         }
     }
 
-    let (held_before, wire_before) = (bytes_held(&mesh), namespaces.wire_bytes());
+    let (held_before, frames_before) = (bytes_held(&mesh), frames_in(&mesh));
     namespaces.heal();
     let healed = Instant::now();
     wait_live(&mesh, 0..5, 5);
     let met = healed.elapsed();
     mesh.wait_converged(LATE);
     println!("met again after {met:?}, equal roots everywhere after {:?}", healed.elapsed());
-    let (held, wire) = (bytes_held(&mesh) - held_before, namespaces.wire_bytes() - wire_before);
+    let (missing, frames) = (missing_bytes(&held_before, &bytes_held(&mesh)), frames_in(&mesh) - frames_before);
     println!(
-        "{held} canonical bytes were missing; {wire} bytes went over the wire meanwhile, gossip and this test's questions among them"
+        "{missing} bytes of batches were missing; {frames} bytes of frames came in at all nodes: {:.2} for each",
+        frames as f64 / missing as f64
     );
     let all = [before, sides.concat()].concat();
     for at in 0..5 {
@@ -98,10 +100,29 @@ fn lines(records: &[Record]) -> impl Iterator<Item = &str> {
     records.iter().map(|record| record.line.as_str())
 }
 
-/// Canonical bytes of the batches that the nodes hold, together.
-fn bytes_held(mesh: &Mesh) -> i64 {
-    let bytes = |at| mesh.client(at).json("/logmesh/v1/status")["segments"]["bytes"].as_i64().expect("a number");
-    (0..5).map(bytes).sum()
+/// What each node holds of each segment, in bytes as they travel.
+fn bytes_held(mesh: &Mesh) -> Vec<BTreeMap<String, u64>> {
+    let of = |at| {
+        let segments = mesh.client(at).json("/logmesh/v1/segments");
+        let segments = segments.as_array().expect("a list").iter();
+        let held =
+            |segment: &serde_json::Value| Some((segment["segment"].as_str()?.to_owned(), segment["bytes"].as_u64()?));
+        segments.filter_map(held).collect()
+    };
+    (0..5).map(of).collect()
+}
+
+/// What came to the nodes that did not have it.
+fn missing_bytes(before: &[BTreeMap<String, u64>], after: &[BTreeMap<String, u64>]) -> u64 {
+    let grown = |(before, after): (&BTreeMap<String, u64>, &BTreeMap<String, u64>)| -> u64 {
+        after.iter().map(|(segment, bytes)| bytes.saturating_sub(before.get(segment).copied().unwrap_or(0))).sum()
+    };
+    before.iter().zip(after).map(grown).sum()
+}
+
+/// Bytes of all frames that members sent each other: batches, extents and what is said about them.
+fn frames_in(mesh: &Mesh) -> u64 {
+    (0..5).map(|at| mesh.client(at).metric("logmesh_frames_bytes_in").expect("it is counted") as u64).sum()
 }
 
 const KEPT: &str = r#"{app="kept"}"#;

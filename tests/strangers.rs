@@ -28,9 +28,9 @@ fn a_node_without_the_secret_sees_nothing_and_joins_nothing() {
         let before = refused();
         let mut plan = mesh.plan(name);
         plan.secret_file = secret_file;
-        let stranger = plan.start();
+        let mut stranger = plan.start();
         eventually(SOON, "the mesh refuses datagrams", || (refused() > before + 3.0).then_some(()));
-        eventually(SOON, "the stranger serves", || stranger.client().try_json("/logmesh/v1/status"));
+        stranger.wait_ready();
         Protocol::LokiJson.push_well(&stranger.client(), "strange", &records(1));
 
         assert_eq!(names(&stranger.client()), [name]);
@@ -163,9 +163,11 @@ fn an_unreachable_seed_hinders_nothing_and_is_said() {
     let nobody = free_address().to_string();
     let mut plan = mesh.plan("alone");
     plan.seeds = vec![nobody.clone(), "no-such-host.invalid:7946".to_owned()];
-    let node = plan.start();
+    let mut node = plan.start();
     eventually(SOON, "the node serves", || node.client().try_json("/logmesh/v1/status"));
+    // It takes records at once; what they are together with the mesh's it can only tell when it knows the mesh, or has given up.
     Protocol::LokiJson.push_well(&node.client(), "kept", &records(1));
+    node.wait_ready();
     assert_eq!(count(&node.client(), KEPT), 1);
     eventually(SOON, "the log names the seeds", || {
         node.log().lines().any(|line| line.contains("ERROR") && line.contains("no seed answered")).then_some(())
