@@ -95,6 +95,8 @@ pub enum Message {
         segment: SegmentId,
         /// The root that was shown.
         root: Digest,
+        /// What the receiver wished when it showed it: what was shown before a stop began counts for nothing in the stop.
+        wish: Wish,
     },
     /// The sender wants these batches, of at most [`SEGMENTS_MAX`] segments.
     Want {
@@ -270,14 +272,18 @@ mod tests {
         check(&Message::Same { salt }, &format!("0105{}", "09".repeat(8)));
         check(&Message::Later { salt }, &format!("0106{}", "09".repeat(8)));
         let level = Level::Segments { windows: vec![8], segments: vec![([7; 4], [6; 8])] };
-        check(&Message::Differ { salt, level }, &format!("0107{}02010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)));
+        check(
+            &Message::Differ { salt, level },
+            &format!("0107{}02010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)),
+        );
         let has = Has { segment: segment(), held: held.clone(), root: Some(root), wish: Wish::Confirm };
         let other = SegmentId { window: Window(299), part: 5, ..segment() };
         let more = Has { segment: other, held: held.clone(), root: None, wish: Wish::More };
         let journal = format!("{}{}", "01".repeat(32), "02".repeat(16));
         let have = format!("01080201{journal}fb2c010401000701{}0200fcffffffff050100070001", "03".repeat(32));
         check(&Message::Have { segments: vec![has, more] }, &have);
-        check(&Message::Confirm { segment: segment(), root }, &format!("0109SEGMENT{}", "03".repeat(32)));
+        let confirm = Message::Confirm { segment: segment(), root, wish: Wish::Take };
+        check(&confirm, &format!("0109SEGMENT{}03", "03".repeat(32)));
         let want = Message::Want { segments: vec![(segment(), held.clone())] };
         check(&want, &format!("010a0101{journal}fb2c0104010007"));
         let tree = Message::Tree { segment: segment(), salt, nodes: vec![(Path::ROOT, vec![(2, [6; 8])])] };

@@ -211,7 +211,7 @@ impl Replica {
             Message::Later { salt } => self.on_later(from, salt),
             Message::Differ { salt, level } => self.on_differ(from, salt, level),
             Message::Have { segments } => self.on_have(from, segments),
-            Message::Confirm { segment, root } => self.confirm(segment, from, root),
+            Message::Confirm { segment, root, wish } => self.on_confirm(from, segment, root, wish),
             Message::Want { segments } => self.on_want(from, segments),
             Message::Tree { segment, salt, nodes } => self.on_tree(from, segment, salt, nodes),
             Message::Suspect { segment, .. } => self.on_suspect(segment),

@@ -35,7 +35,7 @@ pub fn run(seed: u64) -> Outcome {
     let config = Config { copies: rng.random_range(2..=3), ..World::quick() };
     let mut world = World::new(seed, count, &config);
     world.run_for(Duration::from_secs(2));
-    let mut swarm = Swarm { features: std::array::from_fn(|_| rng.random_bool(0.5)), rng, count };
+    let mut swarm = Swarm { features: std::array::from_fn(|_| rng.random_bool(0.5)), rng, count, wiped_at: None };
     for _ in 0..swarm.rng.random_range(20..120) {
         swarm.step(&mut world);
         let pause = swarm.rng.random_range(1..1_500);
@@ -73,6 +73,7 @@ struct Swarm {
     /// Which kinds of faults this world knows: with all at once they hide each other.
     features: [bool; 10],
     count: u8,
+    wiped_at: Option<u64>,
 }
 
 impl Swarm {
@@ -152,7 +153,12 @@ impl Swarm {
 
     /// One disk may be lost at a time: what only that disk had is lost, and the oracle knows.
     fn may_wipe(&mut self, world: &World, index: u8) -> bool {
-        world.is_up(index) && self.rng.random_bool(0.5)
+        let is_due = self.wiped_at.is_none_or(|at| world.nanos - at >= WIPE_PAUSE.as_nanos() as u64);
+        let may = is_due && world.is_up(index);
+        if may {
+            self.wiped_at = Some(world.nanos);
+        }
+        may
     }
 
     /// Mends everything, and lets all hosts run.
@@ -176,6 +182,8 @@ impl Swarm {
     }
 }
 
+/// Disks are lost one at a time: between two of them the others may notice.
+const WIPE_PAUSE: Duration = Duration::from_secs(10);
 /// Within this time after the last fault all holders must hold the same: some repair rounds with each peer, and a pass of the scrub
 /// that finds what has rotted.
 const CONVERGENCE_MAX: Duration = Duration::from_secs(240);

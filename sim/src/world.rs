@@ -33,6 +33,8 @@ pub struct World {
     /// The nanoseconds since the world began.
     pub nanos: u64,
     config: Config,
+    /// Those that were there first: the seeds of all who join.
+    founders: BTreeSet<NodeId>,
     rng: ChaCha8Rng,
     queue: BTreeMap<(u64, u64), Happening>,
     happened: u64,
@@ -67,6 +69,7 @@ impl World {
             stopped: BTreeMap::new(),
             nanos: 1_000_000_000,
             config: config.clone(),
+            founders: (0..count).map(node).collect(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             queue: BTreeMap::new(),
             happened: 0,
@@ -255,7 +258,7 @@ impl World {
         let me = node(index);
         let Some(replica) = self.hosts[&me].replica.as_ref() else { return false };
         let members = replica.members();
-        if members.len() == 1 && self.hosts.len() > 1 {
+        if !members.iter().any(|member| member.node != me && self.founders.contains(&member.node)) {
             // A node that was given seeds and has met none of them coordinates nothing.
             return false;
         }

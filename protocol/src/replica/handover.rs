@@ -53,6 +53,10 @@ impl Replica {
         if holders.contains(&self.context.id) || self.is_expiring(&id) {
             return Verdict::Keep;
         }
+        if !self.receiving.underway(&id).is_empty() {
+            // What is being stored would be deleted with the rest, unseen by the holders.
+            return Verdict::Wait;
+        }
         let Some(segment) = self.segments.find(&id) else { return Verdict::Keep };
         if segment.held.is_empty() && segment.quarantined.is_empty() {
             return Verdict::Covered;

@@ -79,10 +79,10 @@ impl Replica {
         let pushed = origin != self.context.id
             && self.members.is_live(origin)
             && self.members.boot(origin) == Some(id.journal.boot)
-            && wish != Wish::Take
             && lack.intersection(&damaged).is_empty();
         if pushed {
-            let patience = self.context.config.push_retry * 2;
+            // Who lets go is in more of a hurry, but not so much that all a returned holder lacks should come twice.
+            let patience = if wish == Wish::Take { TAKE_PATIENCE } else { self.context.config.push_retry * 2 };
             let since = match self.segments.find_mut(&id) {
                 Some(segment) => *segment.lacking_since.get_or_insert(now),
                 None if self.lacking.len() >= LACKING_MAX => return,
@@ -107,8 +107,9 @@ impl Replica {
         if equal_sets {
             self.confirm(has.segment, from, mine);
         }
-        if has.wish != Wish::Nothing {
-            self.context.send(from, Message::Confirm { segment: has.segment, root: mine });
+        // Who stops vouches for nothing: else two that stop at once could each rely on the other.
+        if has.wish != Wish::Nothing && self.stop.is_none() {
+            self.context.send(from, Message::Confirm { segment: has.segment, root: mine, wish: has.wish });
         }
     }
 
@@ -117,7 +118,22 @@ impl Replica {
         let (now, boot) = (self.context.now.instant, self.members.boot(peer));
         if let Some(segment) = self.segments.find_mut(&id) {
             let mark = segment.marks.entry(peer).or_default();
-            *mark = Mark { confirmed: Some((root, now, boot)), asked: None };
+            *mark = Mark { confirmed: Some((root, now, boot)), asked: None, ..*mark };
+        }
+    }
+
+    pub(super) fn on_confirm(&mut self, from: NodeId, id: SegmentId, root: Digest, wish: Wish) {
+        self.confirm(id, from, root);
+        if wish == Wish::Take {
+            self.cover(id, from, root);
+        }
+    }
+
+    /// Notes that `peer`, which is not stopping, has shown that in answer to what was asked for a stop.
+    pub(super) fn cover(&mut self, id: SegmentId, peer: NodeId, root: Digest) {
+        let boot = self.members.boot(peer);
+        if let Some(mark) = self.segments.find_mut(&id).and_then(|segment| segment.marks.get_mut(&peer)) {
+            mark.covered = Some((root, boot));
         }
     }
 
@@ -200,5 +216,7 @@ impl Replica {
 
 /// The most segments that are known to be missing wholly and left to their origins for a while; further ones wait.
 const LACKING_MAX: usize = 65_536;
+/// How long a live origin is left to bring what another wants to hand over.
+const TAKE_PATIENCE: Duration = Duration::from_secs(2);
 /// A segment that was read whole within this time is not read again because a peer suspects it.
 const SUSPECT_AGAIN: Duration = Duration::from_secs(600);

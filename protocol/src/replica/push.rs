@@ -116,7 +116,11 @@ impl Replica {
         let order = self.order(&segment);
         let copies = usize::from(self.context.config.copies);
         let (holders, spares) = order.split_at(copies.min(order.len()));
-        let mut spares = spares.iter().copied().filter(|node| self.members.is_able(*node));
+        let mut spares: Vec<_> = spares.iter().copied().filter(|node| self.members.is_able(*node)).collect();
+        // Who has stood in already goes on: while members come back one after the other, no other one is begun with.
+        let known = |node: &NodeId| self.push.outgoing.get(&segment)?.peers.get(node).map(|peer| peer.known.len());
+        spares.sort_by_key(|node| std::cmp::Reverse(known(node).unwrap_or(0)));
+        let mut spares = spares.into_iter();
         let others = holders.iter().copied().filter(|node| *node != self.context.id);
         let mut duties = Vec::new();
         for holder in others {

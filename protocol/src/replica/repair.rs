@@ -17,7 +17,7 @@ use crate::segment::{SegmentId, Window};
 use crate::time::Instant;
 
 /// When to compare with whom, and the round in progress.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Rounds {
     current: Option<Round>,
     /// With whom to compare out of turn, and not before when. At most the members.
@@ -39,7 +39,6 @@ pub(super) struct Stats {
     pub(super) damaged: u64,
 }
 
-#[derive(Debug)]
 struct Round {
     peer: NodeId,
     salt: Salt,
@@ -49,6 +48,10 @@ struct Round {
     bytes: u64,
     /// Whether batches moved, in either direction.
     progress: bool,
+    /// What its digest was over: what changed since was not compared.
+    shared: Vec<(SegmentId, Digest)>,
+    /// Whether it was begun for a stop.
+    for_stop: bool,
 }
 
 /// What two nodes both should hold, as one of them has it: per window the segments with their roots.
@@ -156,9 +159,11 @@ impl Replica {
         };
         let Some(peer) = peer else { return };
         self.rounds.urgent.remove(&peer);
-        let salt = self.context.salt();
-        let digest = self.shared_with(peer).digest().salted(u64::from_le_bytes(salt));
-        self.rounds.current = Some(Round { peer, salt, touched: now, batches: 0, bytes: 0, progress: false });
+        let (salt, for_stop) = (self.context.salt(), self.stop.is_some());
+        let shared = self.shared_with(peer);
+        let digest = shared.digest().salted(u64::from_le_bytes(salt));
+        let shared = shared.0.into_values().flatten().collect();
+        self.rounds.current = Some(Round { peer, salt, touched: now, batches: 0, bytes: 0, progress: false, shared, for_stop });
         let (members, suspects) = (self.members.table.digest(), self.suspects());
         self.context.send(peer, Message::Compare { salt, members, digest, suspects });
     }
@@ -213,7 +218,8 @@ impl Replica {
             self.send_rows(from, false);
             return;
         }
-        if !self.segments.is_loaded() {
+        // Who stops vouches for nothing: else two that stop at once could each rely on the other.
+        if !self.segments.is_loaded() || self.stop.is_some() {
             self.context.send(from, Message::Later { salt });
             return;
         }
@@ -229,8 +235,14 @@ impl Replica {
 
     pub(super) fn on_same(&mut self, from: NodeId, salt: Salt) {
         if self.is_round(from, salt) {
-            let shared = self.shared_with(from);
-            self.confirm_shared(from, &shared);
+            let round = self.rounds.current.as_mut().map(|round| (std::mem::take(&mut round.shared), round.for_stop));
+            let (shared, for_stop) = round.unwrap_or_default();
+            for (id, root) in shared {
+                self.confirm(id, from, root);
+                if for_stop {
+                    self.cover(id, from, root);
+                }
+            }
             self.end_round(true);
         }
     }

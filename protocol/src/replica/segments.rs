@@ -54,6 +54,8 @@ pub(super) struct Mark {
     pub(super) confirmed: Option<(Digest, Instant, Option<Boot>)>,
     /// When it was last asked.
     pub(super) asked: Option<Instant>,
+    /// The same as `confirmed`, shown in answer to what this node asked since its stop began, by a peer that was not stopping itself.
+    pub(super) covered: Option<(Digest, Option<Boot>)>,
 }
 
 /// Batches that came one soon after the other.
@@ -350,6 +352,12 @@ impl Segment {
     /// Tells whether `peer`, in its present start, has shown that it holds all that is held here.
     pub(super) fn is_confirmed(&self, peer: NodeId, boot: Option<Boot>) -> bool {
         self.confirmed_at(peer, boot).is_some()
+    }
+
+    /// Tells whether `peer` stays, holding all that is held here, while this node stops.
+    pub(super) fn is_covered(&self, peer: NodeId, boot: Option<Boot>) -> bool {
+        let covered = self.marks.get(&peer).and_then(|mark| mark.covered);
+        covered.is_some_and(|(root, then)| Some(root) == self.root() && then == boot)
     }
 
     /// Returns when `peer` has shown that.

@@ -72,13 +72,16 @@ impl Replica {
         self.context.arm(Timer::Stop, STOP_TICK);
     }
 
-    /// Shows what nobody else has shown to hold since the stop began: who showed it before may have let go of it. Tells whether there is
-    /// nothing of that kind, nor anything owed.
+    /// Shows what nobody else has shown to hold in answer to what was asked since the stop began: who showed it before may have let go of
+    /// it, or be stopping too. (So of two nodes, one that relies on the other began to stop earlier; the last of a chain stays.) Tells
+    /// whether there is nothing of that kind, nor anything owed.
     fn is_handed_over(&mut self, since: Instant) -> bool {
         let mut asks: BTreeMap<NodeId, Vec<SegmentId>> = BTreeMap::new();
         let mut all = self.segments.is_loaded() && self.journal.is_stored() && self.is_paid();
         let ids = self.segments.ids();
         let asks_at_once = ids.len() <= ASKED_AT_ONCE || self.context.ago(since) >= ROUNDS_FIRST;
+        // The first in the order may be stopping itself, and says nothing: then the next is shown it.
+        let turn = (self.context.ago(since).as_nanos() / ASK_NEXT_AFTER.as_nanos()) as usize;
         for id in ids {
             let order = self.order(&id);
             let Some(segment) = self.segments.find(&id) else { continue };
@@ -87,13 +90,11 @@ impl Replica {
                 continue;
             }
             let live: Vec<NodeId> = order.into_iter().filter(|node| self.members.is_able(*node)).collect();
-            let is_covered =
-                |node: &NodeId| segment.confirmed_at(*node, self.members.boot(*node)).is_some_and(|at| at >= since);
-            if self.members.live().any(|node| is_covered(&node)) {
+            if self.members.live().any(|node| segment.is_covered(node, self.members.boot(node))) {
                 continue;
             }
             all = false;
-            if let Some(first) = live.first().filter(|_| asks_at_once) {
+            if let Some(first) = live.get(turn % live.len().max(1)).filter(|_| asks_at_once) {
                 self.ask_to_confirm(id, *first, &mut asks);
             }
         }
@@ -145,6 +146,8 @@ impl Replica {
 const ASKED_AT_ONCE: usize = 512;
 /// How long the rounds are given.
 const ROUNDS_FIRST: Duration = Duration::from_secs(1);
+/// How long one node is shown what it does not say that it holds, before the next is.
+const ASK_NEXT_AFTER: Duration = Duration::from_secs(3);
 /// How often a stop in progress is looked at.
 const STOP_TICK: Duration = Duration::from_millis(100);
 /// How many are told at once that this node stops.
