@@ -2,8 +2,8 @@
 
 use logmesh_ingest::Accepted;
 use logmesh_protocol::replica::Event;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     records: Family<ByProtocol, Counter>,
     lines_bytes: Family<ByProtocol, Counter>,
     rejected_records: Family<ByProtocol, Counter>,
+    frames_bytes: Family<ByKind, Counter>,
     repair_rounds: Counter,
     repair_rounds_in_sync: Counter,
     repair_batches: Counter,
@@ -42,6 +43,22 @@ struct ByProtocol {
     protocol: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByKind {
+    kind: FrameKind,
+}
+
+/// What a frame to a member holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum FrameKind {
+    /// What the machines say to each other.
+    Message,
+    /// Batches, pushed or repaired.
+    Batches,
+    /// A sealed extent.
+    Extent,
+}
+
 impl Metrics {
     /// Returns counters that all stand at zero.
     pub(crate) fn new() -> Self {
@@ -51,6 +68,7 @@ impl Metrics {
             records: Family::default(),
             lines_bytes: Family::default(),
             rejected_records: Family::default(),
+            frames_bytes: Family::default(),
             repair_rounds: Counter::default(),
             repair_rounds_in_sync: Counter::default(),
             repair_batches: Counter::default(),
@@ -105,6 +123,7 @@ impl Metrics {
             "Connections refused or broken off for what they sent",
             self.net_refused.clone(),
         );
+        registry.register("frames_bytes", "Bytes queued for members, by what they are", self.frames_bytes.clone());
         registry.register("frames_bytes_out", "Bytes of frames sent to members", self.frames_bytes_out.clone());
         registry.register("frames_bytes_in", "Bytes of frames received from members", self.frames_bytes_in.clone());
         registry.register("malformed_frames", "Frames of members that did not read", self.malformed_frames.clone());
@@ -131,6 +150,11 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes all that is written");
         text
+    }
+
+    /// Counts a frame queued for a member.
+    pub(crate) fn on_frame(&self, kind: FrameKind, bytes: usize) {
+        self.frames_bytes.get_or_create(&ByKind { kind }).inc_by(bytes as u64);
     }
 
     /// Counts a body that was read.

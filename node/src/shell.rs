@@ -6,6 +6,7 @@ mod gather;
 mod mesh;
 mod perform;
 mod recent;
+mod sender;
 mod start;
 mod tasks;
 

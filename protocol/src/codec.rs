@@ -16,7 +16,8 @@ pub const LARGE_BYTES_MAX: usize = 64 << 20;
 /// Returns `value` as bytes, `version` before it.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     let mut out = vec![version];
-    bincode::serde::encode_into_std_write(value, &mut out, CONFIG.with_no_limit()).expect("a vector takes all that is written");
+    bincode::serde::encode_into_std_write(value, &mut out, CONFIG.with_no_limit())
+        .expect("a vector takes all that is written");
     out
 }
 

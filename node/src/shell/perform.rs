@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logmesh_gossip::Gossip;
-use logmesh_net::{Frame, Net};
 use logmesh_protocol::batch::BatchFrame;
 use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
@@ -19,11 +18,12 @@ use super::announce::Announcer;
 use super::gather::Payload;
 use super::mesh::Mesh;
 use super::recent::Recent;
+use super::sender::Sender;
 
 /// The hands of the mesh task.
 pub(crate) struct Performer {
     store: Store,
-    net: Arc<Net>,
+    sender: Sender,
     announcer: Announcer,
     mesh: Mesh,
     payloads: BTreeMap<Ticket, Payload>,
@@ -39,12 +39,12 @@ pub(crate) struct Performer {
 
 impl Performer {
     /// Returns hands for these.
-    pub(crate) fn new(store: Store, net: Arc<Net>, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
+    pub(crate) fn new(store: Store, sender: Sender, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
         let limit = |count| Arc::new(Semaphore::new(count));
         let (reads, seals, scrubs) = (limit(READS_MAX), limit(SEALS_MAX), limit(SCRUBS_MAX));
         Self {
             store,
-            net,
+            sender,
             announcer: Announcer::new(gossip),
             mesh,
             payloads: BTreeMap::new(),
@@ -86,7 +86,7 @@ impl Performer {
         match output {
             Output::Send { to, message } => {
                 // What is lost is asked for again.
-                let _ = self.send(to, Envelope::Message(message));
+                let _ = self.sender.send(to, Envelope::Message(message));
             }
             Output::SendBatches { to, segment, seqs } => self.send_batches(to, segment, seqs),
             Output::SendExtent { to, extent } => self.send_extent(to, extent),
@@ -111,16 +111,13 @@ impl Performer {
 }
 
 impl Performer {
-    fn send(&self, to: NodeId, envelope: Envelope) -> bool {
-        send(&self.net, to, envelope)
-    }
-
     /// Runs `work` on a thread that may block, `limit` of its kind at a time, and tells the machine what came of it.
-    fn beside(&self, limit: &Arc<Semaphore>, work: impl FnOnce(&Store, &Net) -> Option<Input> + Send + 'static) {
-        let (limit, store, net, mesh) = (limit.clone(), self.store.clone(), self.net.clone(), self.mesh.clone());
+    fn beside(&self, limit: &Arc<Semaphore>, work: impl FnOnce(&Store, &Sender) -> Option<Input> + Send + 'static) {
+        let (limit, store, mesh) = (limit.clone(), self.store.clone(), self.mesh.clone());
+        let sender = self.sender.clone();
         tokio::spawn(async move {
             let Ok(permit) = limit.acquire_owned().await else { return };
-            let worked = tokio::task::spawn_blocking(move || work(&store, &net)).await;
+            let worked = tokio::task::spawn_blocking(move || work(&store, &sender)).await;
             drop(permit);
             if let Ok(Some(input)) = worked {
                 mesh.tell(input).await;
@@ -130,10 +127,10 @@ impl Performer {
 
     fn send_batches(&self, to: NodeId, segment: SegmentId, seqs: SeqSet) {
         let (mesh, recent) = (self.mesh.clone(), self.recent.clone());
-        self.beside(&self.reads, move |store, net| {
+        self.beside(&self.reads, move |store, sender| {
             let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
             if let Some(frames) = recent.frames(&segment, &seqs) {
-                return Some(send_frames(net, to, segment, frames));
+                return Some(send_frames(sender, to, segment, frames));
             }
             let read = match store.frames(&segment, &seqs, FRAMES_BYTES_MAX) {
                 Ok(read) => read,
@@ -145,13 +142,13 @@ impl Performer {
             if !read.damaged.is_empty() {
                 mesh.tell_blocking(Input::Verified { segment, damaged: read.damaged, whole: false });
             }
-            Some(send_frames(net, to, segment, read.frames))
+            Some(send_frames(sender, to, segment, read.frames))
         });
     }
 
     fn send_extent(&self, to: NodeId, extent: ExtentId) {
         let mesh = self.mesh.clone();
-        self.beside(&self.reads, move |store, net| {
+        self.beside(&self.reads, move |store, sender| {
             let segment = extent.segment;
             let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
             let bytes = match store.extent_bytes(&extent) {
@@ -163,7 +160,7 @@ impl Performer {
                 }
             };
             let length = bytes.len() as u64;
-            if !send(net, to, Envelope::Extent(extent, bytes)) {
+            if !sender.send(to, Envelope::Extent(extent, bytes)) {
                 return Some(nothing);
             }
             Some(Input::Sent { to, segment, seqs: SeqSet::from_range(extent.from..extent.to), bytes: length })
@@ -253,16 +250,11 @@ impl Performer {
     }
 }
 
-fn send(net: &Net, to: NodeId, envelope: Envelope) -> bool {
-    let (head, bodies) = envelope.encode();
-    net.try_send(to, Frame { head, bodies }).is_ok()
-}
-
 /// Sends frames of one segment and says what left.
-fn send_frames(net: &Net, to: NodeId, segment: SegmentId, frames: Vec<BatchFrame>) -> Input {
+fn send_frames(sender: &Sender, to: NodeId, segment: SegmentId, frames: Vec<BatchFrame>) -> Input {
     let seqs: SeqSet = frames.iter().map(|frame| frame.seq).collect();
     let bytes = frames.iter().map(|frame| frame.body.len() as u64).sum();
-    if frames.is_empty() || !send(net, to, Envelope::Batches(frames)) {
+    if frames.is_empty() || !sender.send(to, Envelope::Batches(frames)) {
         return Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
     }
     Input::Sent { to, segment, seqs, bytes }

@@ -21,6 +21,7 @@ use super::announce::{self, Seen};
 use super::gather::Gather;
 use super::mesh::{Command, Mesh, MeshTask};
 use super::perform::{Performer, STATE_KEY};
+use super::sender::Sender;
 use super::tasks;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -119,7 +120,12 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
         replica,
         clock,
         gather: Gather::default(),
-        performer: Performer::new(store.clone(), net.clone(), gossip.clone(), mesh.clone()),
+        performer: Performer::new(
+            store.clone(),
+            Sender::new(net.clone(), metrics.clone()),
+            gossip.clone(),
+            mesh.clone(),
+        ),
         metrics: metrics.clone(),
         storing: false,
         stopped: Some(stopped_sender),
