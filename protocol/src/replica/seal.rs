@@ -72,7 +72,8 @@ impl Replica {
         let quiet = self.context.ago(segment.stored_at) >= self.context.config.seal_after * patience;
         let large = segment.raw_of(&tail) >= self.context.config.seal_bytes * u64::from(patience);
         // While a batch is being written into it, what is sealed would have to be told apart from what is not.
-        let busy = self.seals.sealing.contains(&id) || segment.root().is_none();
+        let is_coming = !self.receiving.underway(&id).intersection(&tail).is_empty();
+        let busy = is_coming || self.seals.sealing.contains(&id) || segment.root().is_none();
         if busy || !(quiet || large) {
             return None;
         }
@@ -123,11 +124,16 @@ impl Replica {
         }
     }
 
+    /// Notes an extent that the store has. As in the store, it takes the place of those that lie within it: an extent may have
+    /// been on its way here while a part of it was sealed here.
     pub(super) fn note_sealed(&mut self, extent: ExtentId) {
         let Some(segment) = self.segments.find_mut(&extent.segment) else { return };
         let range = SeqSet::from_range(extent.from..extent.to);
-        if segment.held.is_superset(&range) && segment.sealed.intersection(&range).is_empty() {
+        let is_within = |(from, to): &(u32, u32)| extent.from <= *from && *to <= extent.to;
+        let overlaps = |(from, to): &(u32, u32)| *from < extent.to && extent.from < *to;
+        if segment.held.is_superset(&range) && segment.extents.iter().all(|other| is_within(other) || !overlaps(other)) {
             segment.sealed = segment.sealed.union(&range);
+            segment.extents.retain(|other| !is_within(other));
             segment.extents.insert((extent.from, extent.to));
         }
     }
