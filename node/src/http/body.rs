@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,6 +43,13 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// Gives the share back and takes one of `bytes`: whoever holds a part and waits for more would wait for others who
+    /// do the same.
+    pub(crate) async fn retake(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.permit = None;
+        self.grow(bytes).await
+    }
+
     /// Takes more, if the share is smaller than `bytes`.
     pub(crate) async fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
         let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(self.budget.kibibytes_max);
@@ -61,7 +68,7 @@ impl Share {
     }
 }
 
-/// Reads a body of at most `bytes_max`. The share covers what it is likely to become: unpacked, and decoded beside that.
+/// Reads a body of at most `bytes_max`. The share covers it twice: as it came, and as it will be decoded.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
@@ -73,10 +80,8 @@ pub(crate) async fn read(
         discard_stream(body.into_data_stream()).await;
         return Err(too_large(bytes_max));
     }
-    // Taken at once, and generously: requests that each hold a part and wait for more would wait for each other.
-    let expansion = 2 * unpacked_ratio(headers);
     let mut covered = claimed.unwrap_or(0);
-    let mut share = budget.take(expansion * covered).await?;
+    let mut share = budget.take(2 * covered).await?;
     let mut read = Vec::with_capacity(covered);
     let mut stream = body.into_data_stream();
     while let Some(piece) = stream.next().await {
@@ -89,20 +94,10 @@ pub(crate) async fn read(
         if read.len() > covered {
             // Without a length the budget is taken as the body grows, in steps.
             covered = read.len() + BUDGET_STEP;
-            share.grow(expansion * covered).await?;
+            share.grow(2 * covered).await?;
         }
     }
     Ok((read.into(), share))
-}
-
-/// Returns how many times its size a body is likely to have unpacked: logs under gzip or zstd, or in a snappy protobuf.
-fn unpacked_ratio(headers: &HeaderMap) -> usize {
-    let is = |name, values: &[&[u8]]| headers.get(name).is_none_or(|value| values.contains(&value.as_bytes()));
-    match (is(CONTENT_ENCODING, &[b"", b"identity"]), is(CONTENT_TYPE, &[b"application/x-protobuf"])) {
-        (false, _) => 8,
-        (true, true) => 4,
-        (true, false) => 1,
-    }
 }
 
 /// Reads on for a while and forgets, since many clients look for an answer only after they have sent all.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use logmesh_ingest::{Accepted, BodyError, Form, decompress, lines, loki_push, otlp};
+use logmesh_ingest::{Accepted, BodyError, Form, Limits, decompress, lines, loki_push, otlp};
 use tokio::sync::oneshot;
 
 use super::body::{self, Share};
@@ -118,12 +118,13 @@ async fn decode(
     protocol: Protocol,
     share: &mut Share,
 ) -> Result<Accepted, Refused> {
-    let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").to_owned());
     let form = if protocol == Protocol::Lines { Form::Json } else { form_of(headers)? };
     let labels = Params::read(uri, &Bytes::new()).others(&["copies", "strict"]);
-    let limits = app.config.limits.clone();
-    let body = beside(move || decompress(encoding.as_deref(), body, &limits)).await?;
-    share.grow(2 * body.len()).await?;
+    let body = unpack(app, headers, body, share).await?;
+    if (protocol, form) == (Protocol::Loki, Form::Protobuf) {
+        let unpacked = loki_push::unpacked_bytes(&body).min(app.config.limits.body_bytes_max);
+        share.retake(2 * unpacked + body.len()).await?;
+    }
     let (limits, now) = (app.config.limits.clone(), Clock::timestamp());
     beside(move || match (protocol, form) {
         (Protocol::Loki, Form::Json) => loki_push::decode_json(&body, &limits, now),
@@ -133,6 +134,26 @@ async fn decode(
         (Protocol::Lines, Form::Json | Form::Protobuf) => lines::decode(&body, &labels, &limits, now),
     })
     .await
+}
+
+/// Undoes the encoding. What the body becomes is taken out of the budget before there is any of it: first what bodies of
+/// its length usually become, and only if that is too little all that a body may become.
+async fn unpack(app: &App, headers: &HeaderMap, body: Bytes, share: &mut Share) -> Result<Bytes, Refused> {
+    let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(body) };
+    let encoding = encoding.to_str().unwrap_or("?").to_owned();
+    let bytes_max = app.config.limits.body_bytes_max;
+    let usual = body.len().saturating_mul(USUAL_RATIO).min(bytes_max);
+    for bytes in [usual, bytes_max] {
+        share.retake(body.len() + 2 * bytes).await?;
+        let (encoding, body, limits) = (encoding.clone(), body.clone(), app.config.limits.clone());
+        let limits = Limits { body_bytes_max: bytes, ..limits };
+        let unpacked = beside(move || Ok(decompress(Some(&encoding), body, &limits))).await?;
+        let again = bytes < bytes_max && matches!(unpacked, Err(BodyError::TooLarge { .. }));
+        if !again {
+            return Ok(unpacked?);
+        }
+    }
+    unreachable!("the last round returns")
 }
 
 /// Runs `work` on a thread that may be held.
@@ -189,5 +210,7 @@ impl From<BodyError> for Refused {
 
 /// The header that tells in how many nodes a push is durable.
 const COPIES: &str = "logmesh-copies";
+/// How many times its length a packed body of logs usually has unpacked.
+const USUAL_RATIO: usize = 12;
 /// How many copies a push waits for that does not say: this node's and one more.
 const DEFAULT_COPIES: u8 = 2;
