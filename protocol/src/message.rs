@@ -71,7 +71,7 @@ pub enum Message {
         /// The round.
         salt: Salt,
     },
-    /// The sender is not ready to compare: it has not looked through its disk since it started.
+    /// The sender can vouch for nothing: it has not looked through its disk since it started, or is about to stop.
     Later {
         /// The round.
         salt: Salt,

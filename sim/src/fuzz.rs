@@ -88,7 +88,7 @@ impl Swarm {
         match die {
             0 if self.features[0] && world.is_up(index) => world.crash(index),
             1 if self.features[1] => self.partition(world),
-            2 if self.features[2] && world.is_up(index) => world.tell(index, Input::Stop),
+            2 if self.features[2] => self.stop(world, index),
             3 if self.features[3] && self.may_wipe(world, index) => {
                 world.crash(index);
                 world.wipe(index);
@@ -122,6 +122,17 @@ impl Swarm {
                 world.query(index);
             }
             _ => self.work(world, index),
+        }
+    }
+
+    /// Stops a host in order, and now and then a second one at the same time.
+    fn stop(&mut self, world: &mut World, index: u8) {
+        let other = self.any();
+        let both = self.rng.random_bool(0.5);
+        for index in [Some(index), Some(other).filter(|_| both)].into_iter().flatten() {
+            if world.is_up(index) {
+                world.tell(index, Input::Stop);
+            }
         }
     }
 

@@ -147,7 +147,13 @@ impl Oracle {
     }
 
     /// Sound completeness: an answer that says that it is complete contains all that was acknowledged; and none contains anything twice.
-    pub fn check_answer(&mut self, assignment: &Assignment, own: &BTreeMap<NodeId, Vec<(SegmentId, SeqSet)>>) {
+    /// What only such disks have as nobody who is up remembers (all who did have lost theirs since) cannot be known to miss.
+    pub fn check_answer(
+        &mut self,
+        assignment: &Assignment,
+        own: &BTreeMap<NodeId, Vec<(SegmentId, SeqSet)>>,
+        hosts: &BTreeMap<NodeId, Host>,
+    ) {
         let mut scanned: BTreeMap<SegmentId, SeqSet> = BTreeMap::new();
         let owned = assignment.own.iter().flat_map(|(node, scan)| {
             let segments = own.get(node).into_iter().flatten().filter(|(id, _)| id.journal.boot >= scan.since);
@@ -165,7 +171,10 @@ impl Oracle {
             return;
         }
         self.claims.0 += 1;
-        let missing = self.owed().filter(|place| !self.unseen.contains(*place));
+        let tables = hosts.values().filter_map(|host| host.replica.as_ref()).map(|replica| replica.members_table());
+        let remembered: BTreeSet<NodeId> = tables.flat_map(|table| table.rows().map(|row| row.node)).collect();
+        let is_known = |place: &&Place| !self.unseen.contains(*place) && !self.safe[*place].is_disjoint(&remembered);
+        let missing = self.owed().filter(is_known);
         let missing =
             missing.copied().find(|(segment, seq)| !scanned.get(segment).is_some_and(|seqs| seqs.contains(*seq)));
         if let Some(place) = missing {

@@ -284,7 +284,7 @@ impl World {
             plan::assign(&Known { table: &table, standings: &standings, copies: self.config.copies, range });
         own.retain(|node, _| assignment.own.contains_key(node));
         let before = self.oracle.broken.len();
-        self.oracle.check_answer(&assignment, &own);
+        self.oracle.check_answer(&assignment, &own, &self.hosts);
         let claim = format!("{} {:?}", assignment.completeness, assignment.completeness.missing);
         self.note(format!("{me:?} answers {claim}"));
         let broken = self.oracle.broken.iter().skip(before).cloned().collect::<Vec<_>>();

@@ -255,6 +255,22 @@ fn answers_stay_complete_without_a_node_that_stopped_in_order() {
     assert!(!world.query(2), "a node that broke off is missed");
 }
 
+/// Once, each relied on the other, and both called it clean.
+#[test]
+fn two_that_stop_at_once_do_not_rely_on_each_other() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, 4, &Config { copies: 2, ..World::quick() });
+        world.run_for(secs(3));
+        write(&mut world, &[0, 1, 2, 3], 40);
+        world.tell(0, Input::Stop);
+        world.tell(1, Input::Stop);
+        world.run_for(secs(20));
+        assert_eq!(world.stopped.values().collect::<Vec<_>>(), [&true, &true], "seed {seed}");
+        assert!(world.query(2) && world.query(3), "seed {seed}: {:?}", world.story.last());
+        whole(world);
+    }
+}
+
 #[test]
 fn a_stop_alone_is_not_clean() {
     let mut world = mesh(3);

@@ -64,7 +64,8 @@ impl Replica {
         if holders.is_empty() || segment.root().is_none() || !segment.quarantined.is_empty() {
             return Verdict::Wait;
         }
-        let all_live = holders.iter().all(|holder| self.members.is_live(*holder));
+        // A holder that is about to stop may be relying on this very node.
+        let all_live = holders.iter().all(|holder| self.members.is_staying(*holder));
         let mut covered = all_live;
         let mut ask = Vec::new();
         for holder in holders.into_iter().filter(|holder| self.members.is_live(*holder)) {

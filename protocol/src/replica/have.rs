@@ -32,6 +32,13 @@ impl Replica {
     }
 
     pub(super) fn on_have(&mut self, from: NodeId, segments: Vec<Has>) {
+        if segments.iter().any(|has| has.wish == Wish::Take) {
+            self.members.note_stopping(from);
+            if self.stop.is_some() {
+                // No round has this name: it says only that the other should not rely on this node.
+                self.context.send(from, Message::Later { salt: Salt::default() });
+            }
+        }
         let mut more = Vec::new();
         for has in segments.into_iter().take(SEGMENTS_MAX) {
             if self.is_gone(&has.segment) || self.is_expiring(&has.segment) {

@@ -49,6 +49,8 @@ pub(super) struct PeerState {
     pub(super) unable_since: Option<Instant>,
     pub(super) boot: Option<Boot>,
     pub(super) said: Announcement,
+    /// In which of its starts it has said that it is about to stop.
+    stopping: Option<Boot>,
     /// When rows were last sent to it.
     exchanged: Option<Instant>,
 }
@@ -56,7 +58,7 @@ pub(super) struct PeerState {
 impl PeerState {
     fn unseen(now: Instant) -> Self {
         let said = Announcement::default();
-        Self { live: false, since: now, unable_since: Some(now), boot: None, said, exchanged: None }
+        Self { live: false, since: now, unable_since: Some(now), boot: None, said, stopping: None, exchanged: None }
     }
 
     /// Tells whether it can take batches now.
@@ -95,6 +97,18 @@ impl Members {
 
     pub(super) fn is_live(&self, node: NodeId) -> bool {
         self.peers.get(&node).is_some_and(|peer| peer.live)
+    }
+
+    /// Tells whether a member is up and has not said that it is about to stop.
+    pub(super) fn is_staying(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.live && (peer.stopping.is_none() || peer.stopping != peer.boot))
+    }
+
+    /// Notes that a member is about to stop.
+    pub(super) fn note_stopping(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.stopping = peer.boot;
+        }
     }
 
     pub(super) fn is_able(&self, node: NodeId) -> bool {

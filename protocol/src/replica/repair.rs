@@ -163,7 +163,8 @@ impl Replica {
         let shared = self.shared_with(peer);
         let digest = shared.digest().salted(u64::from_le_bytes(salt));
         let shared = shared.0.into_values().flatten().collect();
-        self.rounds.current = Some(Round { peer, salt, touched: now, batches: 0, bytes: 0, progress: false, shared, for_stop });
+        self.rounds.current =
+            Some(Round { peer, salt, touched: now, batches: 0, bytes: 0, progress: false, shared, for_stop });
         let (members, suspects) = (self.members.table.digest(), self.suspects());
         self.context.send(peer, Message::Compare { salt, members, digest, suspects });
     }
@@ -248,6 +249,7 @@ impl Replica {
     }
 
     pub(super) fn on_later(&mut self, from: NodeId, salt: Salt) {
+        self.stop_goes_elsewhere(from);
         if self.is_round(from, salt) {
             self.rounds.current = None;
             self.repair_soon(from, LATER);

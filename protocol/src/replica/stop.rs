@@ -1,7 +1,7 @@
 //! The clean stop: all that this node holds is shown to somebody who stays up and holds it too, so that answers stay complete
 //! without this node; then it says so, and ends. All of it within a bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Replica;
@@ -18,6 +18,8 @@ pub(super) struct Stopping {
     since: Instant,
     deadline: Instant,
     step: Step,
+    /// Who said that it cannot vouch for anything now, and when. At most the members.
+    unwilling: BTreeMap<NodeId, Instant>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Replica {
         if self.stop.is_none() {
             let since = self.context.now.instant;
             let deadline = since + self.context.config.stop_timeout;
-            self.stop = Some(Stopping { since, deadline, step: Step::HandingOver });
+            self.stop = Some(Stopping { since, deadline, step: Step::HandingOver, unwilling: BTreeMap::new() });
             self.context.arm(Timer::Stop, Duration::ZERO);
             // One round with each shows the bulk of what is held alike.
             let live: Vec<_> = self.members.live().collect();
@@ -80,8 +82,9 @@ impl Replica {
         let mut all = self.segments.is_loaded() && self.journal.is_stored() && self.is_paid();
         let ids = self.segments.ids();
         let asks_at_once = ids.len() <= ASKED_AT_ONCE || self.context.ago(since) >= ROUNDS_FIRST;
-        // The first in the order may be stopping itself, and says nothing: then the next is shown it.
+        // The first in the order may be unable to take it: then the next is shown it.
         let turn = (self.context.ago(since).as_nanos() / ASK_NEXT_AFTER.as_nanos()) as usize;
+        let unwilling = self.unwilling();
         for id in ids {
             let order = self.order(&id);
             let Some(segment) = self.segments.find(&id) else { continue };
@@ -89,7 +92,8 @@ impl Replica {
             if segment.held.is_empty() || self.is_gone(&id) {
                 continue;
             }
-            let live: Vec<NodeId> = order.into_iter().filter(|node| self.members.is_able(*node)).collect();
+            let is_willing = |node: &NodeId| self.members.is_able(*node) && !unwilling.contains(node);
+            let live: Vec<NodeId> = order.into_iter().filter(is_willing).collect();
             if self.members.live().any(|node| segment.is_covered(node, self.members.boot(node))) {
                 continue;
             }
@@ -102,6 +106,18 @@ impl Replica {
             self.tell_have(node, segments, Wish::Take);
         }
         all
+    }
+
+    /// A peer cannot vouch for anything now: it stops too, or has not looked through its disk.
+    pub(super) fn stop_goes_elsewhere(&mut self, peer: NodeId) {
+        if let Some(stop) = &mut self.stop {
+            stop.unwilling.insert(peer, self.context.now.instant);
+        }
+    }
+
+    fn unwilling(&self) -> BTreeSet<NodeId> {
+        let said = self.stop.iter().flat_map(|stop| &stop.unwilling);
+        said.filter(|(_, at)| self.context.ago(**at) < ASK_NEXT_AFTER).map(|(node, _)| *node).collect()
     }
 
     /// From here on nothing changes any more: the row says that answers are complete without this node.
@@ -147,7 +163,7 @@ const ASKED_AT_ONCE: usize = 512;
 /// How long the rounds are given.
 const ROUNDS_FIRST: Duration = Duration::from_secs(1);
 /// How long one node is shown what it does not say that it holds, before the next is.
-const ASK_NEXT_AFTER: Duration = Duration::from_secs(3);
+const ASK_NEXT_AFTER: Duration = Duration::from_secs(5);
 /// How often a stop in progress is looked at.
 const STOP_TICK: Duration = Duration::from_millis(100);
 /// How many are told at once that this node stops.
