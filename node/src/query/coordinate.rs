@@ -17,12 +17,13 @@ use logmesh_protocol::plan::{
 };
 use logmesh_protocol::time::{Now, TimeRange, Timestamp};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::local::Local;
 use super::wire::{Answer, Ask, Outcome, Pieces, Scan, Scanned, Work, encode_ask};
-use crate::shell::Mesh;
+use crate::shell::{Mesh, Seen};
 
 /// Runs work over the whole mesh.
 pub(crate) struct Coordinator {
@@ -30,6 +31,8 @@ pub(crate) struct Coordinator {
     pub(crate) mesh: Mesh,
     pub(crate) net: Arc<Net>,
     pub(crate) local: Local,
+    /// What gossip sees.
+    pub(crate) seen: watch::Receiver<Arc<Seen>>,
     /// How many copies each segment should have.
     pub(crate) copies: u8,
     /// How long a node may take to answer a survey, which is small, before it counts as silent.
@@ -154,7 +157,15 @@ impl Coordinator {
             });
             Others { table: replica.members_table().clone(), live: live.collect(), last_heard: heard.collect() }
         });
-        others.await.ok_or(QueryError::Stopping)
+        let mut others = others.await.ok_or(QueryError::Stopping)?;
+        // Whom gossip knows and the table does not (yet) may hold records all the same: it is asked, or counts as away.
+        for (peer, seen) in &self.seen.borrow().view.peers {
+            if !others.last_heard.contains_key(peer) && *peer != node {
+                others.last_heard.insert(*peer, (None, Heads::default()));
+                others.live.extend(Some(*peer).filter(|_| seen.live));
+            }
+        }
+        Ok(others)
     }
 
     async fn survey(

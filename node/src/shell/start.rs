@@ -137,6 +137,7 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
         mesh: mesh.clone(),
         net: net.clone(),
         local: local.clone(),
+        seen: seen.clone(),
         copies: config.mesh.copies,
         survey_timeout: SURVEY_TIMEOUT,
         scan_timeout: config.query.timeout / 2,

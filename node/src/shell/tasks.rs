@@ -10,7 +10,7 @@ use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::Input;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
 use super::announce::{self, Seen};
@@ -94,24 +94,31 @@ async fn answer(request: IncomingRequest, local: &Local) {
     let _ = request.reply.finish().await;
 }
 
-/// Calls the node ready once it has met a peer, or has looked for one long enough, or has none to look for.
+/// Calls the node ready once it knows what a live peer knows of the mesh, or has looked for one long enough, or has none
+/// to look for. Before that it could take the few members that it knows for all there are.
 pub(super) async fn become_ready(app: Arc<App>, seeds: bool) {
-    let mut seen = app.seen.clone();
-    let deadline = Instant::now() + JOIN_WAIT;
-    if seeds {
-        let met = timeout_at(deadline, seen.wait_for(|seen| seen.view.peers.values().any(|peer| peer.live))).await;
-        match met {
-            Ok(_) => info!("met the mesh"),
-            Err(_) => error!(
-                "no seed answered within {JOIN_WAIT:?}: check that the seeds run, that their mesh address (UDP and TCP) can be \
-                 reached from here, and that the secret is the same; going on alone, and looking for them all the time"
-            ),
-        }
-    } else {
-        // Gossip needs a moment to find those that were known before.
-        sleep_until(Instant::now() + Duration::from_millis(100)).await;
+    let wait = if seeds { JOIN_WAIT } else { LOOK_AROUND };
+    let deadline = Instant::now() + wait;
+    let mut met = false;
+    while !met && Instant::now() < deadline {
+        sleep_until(Instant::now() + MEET_AGAIN).await;
+        met = has_met(&app).await;
+    }
+    match (met, seeds) {
+        (true, _) => info!("met the mesh"),
+        (false, false) => info!("no other node is known"),
+        (false, true) => error!(
+            "no seed answered within {JOIN_WAIT:?}: check that the seeds run, that their mesh address (UDP and TCP) can be \
+             reached from here, and that the secret is the same; going on alone, and looking for them all the time"
+        ),
     }
     app.ready.store(true, Ordering::Relaxed);
+}
+
+/// Tells whether a live peer has the same member table.
+async fn has_met(app: &App) -> bool {
+    let Some(own) = app.mesh.ask(|replica, _| replica.members_table().digest()).await else { return false };
+    app.seen.borrow().view.peers.values().any(|peer| peer.live && peer.said.members == own)
 }
 
 /// Keeps the addresses of those seen, so that they are found again after a restart or a long partition.
@@ -141,6 +148,9 @@ pub(super) async fn keep_contacts(
 
 /// Under which name the addresses of those seen lie in the store.
 pub(super) const CONTACTS_KEY: &str = "contacts";
+/// How long a node that has no seeds looks around for those that it knew before.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+const MEET_AGAIN: Duration = Duration::from_millis(50);
 /// How long a node that has seeds waits for one before it goes on alone.
 const JOIN_WAIT: Duration = Duration::from_secs(10);
 /// Requests of peers that are answered at once.
