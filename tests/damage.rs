@@ -229,7 +229,11 @@ fn assert_nothing_wrong(client: &Client, all: &[Record]) {
     let found = find_all(client, KEPT);
     found.assert_nothing_else(all.iter().map(|record| record.line.as_str()));
     let missing = all.len() - found.lines.len();
-    assert!(missing == 0 || !found.complete, "{missing} lines are missing from an answer that calls itself complete");
+    let url = client.url("");
+    assert!(
+        missing == 0 || !found.complete,
+        "{url}: {missing} lines are missing from an answer that calls itself complete"
+    );
 }
 
 fn assert_whole(client: &Client, all: &[Record]) {
