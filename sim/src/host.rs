@@ -33,6 +33,8 @@ pub struct Host {
     pub disk_latency: Duration,
     /// How far its wall clock is off, in nanoseconds.
     pub skew: i64,
+    /// Whether others may know that it is running: it never stopped in order, or has told one of those that it is back.
+    pub is_established: bool,
     /// What it last told by gossip.
     pub announced: Announcement,
     /// What it has heard by gossip.
@@ -99,6 +101,7 @@ impl Host {
             boot: Boot::from_bytes([0; 16]),
             disk_latency: Duration::from_millis(2),
             skew: 0,
+            is_established: false,
             announced: Announcement::default(),
             heard: Heard::default(),
             events: Vec::new(),

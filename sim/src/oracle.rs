@@ -19,8 +19,8 @@ pub struct Oracle {
     placed: BTreeMap<Ticket, (NodeId, Place)>,
     ids: BTreeMap<Place, BatchId>,
     acknowledged: BTreeSet<Place>,
-    /// Acknowledged by a node in isolation, right after a clean stop or its first start, before anybody could know that it writes: the one
-    /// thing that completeness cannot see, for the node is to be writable alone.
+    /// Acknowledged by a node right after a clean stop or its first start, before anybody who never stopped so could know that it writes:
+    /// the one thing that completeness cannot see, for the node is to be writable alone.
     unseen: BTreeSet<Place>,
     /// Which disks made each batch durable and were not harmed since.
     safe: BTreeMap<Place, BTreeSet<NodeId>>,
@@ -82,11 +82,7 @@ impl Oracle {
         };
         self.acknowledged.insert(place);
         self.acknowledged_count += 1;
-        let others = hosts.values().filter(|host| host.id != node).filter_map(|host| host.replica.as_ref());
-        let knows = |replica: &logmesh_protocol::replica::Replica| {
-            replica.members_table().row(node).is_some_and(|row| row.clean.is_none())
-        };
-        if !others.into_iter().any(knows) {
+        if !hosts[&node].is_established {
             self.unseen.insert(place);
         }
         let nowhere = BTreeSet::new();
@@ -147,7 +143,7 @@ impl Oracle {
     }
 
     /// Sound completeness: an answer that says that it is complete contains all that was acknowledged; and none contains anything twice.
-    /// What only such disks have as nobody who is up remembers (all who did have lost theirs since) cannot be known to miss.
+    /// What only such disks have as nobody who answers remembers (all who did have lost theirs since) cannot be known to miss.
     pub fn check_answer(
         &mut self,
         assignment: &Assignment,
@@ -171,7 +167,8 @@ impl Oracle {
             return;
         }
         self.claims.0 += 1;
-        let tables = hosts.values().filter_map(|host| host.replica.as_ref()).map(|replica| replica.members_table());
+        let answering = assignment.own.keys().filter_map(|node| hosts.get(node)?.replica.as_ref());
+        let tables = answering.map(|replica| replica.members_table());
         let remembered: BTreeSet<NodeId> = tables.flat_map(|table| table.rows().map(|row| row.node)).collect();
         let is_known = |place: &&Place| !self.unseen.contains(*place) && !self.safe[*place].is_disjoint(&remembered);
         let missing = self.owed().filter(is_known);

@@ -123,7 +123,9 @@ impl World {
     pub fn start(&mut self, index: u8) {
         self.note(format!("start {:?}", node(index)));
         let (nanos, seed) = (self.nanos, self.rng.random());
-        self.stopped.remove(&node(index));
+        let was_clean = self.stopped.remove(&node(index)) == Some(true);
+        let is_founding = self.nanos == 1_000_000_000;
+        self.host(index).is_established = is_founding || !(was_clean || self.host(index).disk.state.is_empty());
         self.host(index).start(nanos, seed);
         self.settle(node(index));
     }
@@ -428,6 +430,7 @@ impl World {
             Deed::Placed(ticket, segment, seq, id) => self.oracle.placed(node, ticket, (segment, seq), id),
             Deed::Acknowledged(ticket, copies) => {
                 self.mark(&[3, ticket.0, u64::from(copies)]);
+                self.establish();
                 self.oracle.acknowledged(ticket, copies, &self.hosts);
                 self.answers.insert(ticket, Some(copies));
                 let host = self.hosts.get_mut(&node).expect("it did the deed");
@@ -458,6 +461,18 @@ impl World {
             }
         }
         true
+    }
+
+    /// Finds who has become established: whom a running established host knows to be running.
+    fn establish(&mut self) {
+        let established =
+            self.hosts.values().filter(|host| host.is_established).filter_map(|host| host.replica.as_ref());
+        let known = |table: &logmesh_protocol::member::MemberTable| {
+            table.rows().filter(|row| row.clean.is_none()).map(|row| row.node).collect::<Vec<_>>()
+        };
+        let known: BTreeSet<NodeId> = established.flat_map(|replica| known(replica.members_table())).collect();
+        let running = self.hosts.values_mut().filter(|host| host.replica.is_some());
+        running.filter(|host| known.contains(&host.id)).for_each(|host| host.is_established = true);
     }
 
     fn post(&mut self, from: NodeId, to: NodeId, parcel: Parcel) {

@@ -259,12 +259,12 @@ fn answers_stay_complete_without_a_node_that_stopped_in_order() {
 #[test]
 fn two_that_stop_at_once_do_not_rely_on_each_other() {
     for seed in 0..20 {
-        let mut world = World::new(seed, 4, &Config { copies: 2, ..World::quick() });
+        let mut world = World::new(seed, 4, &Config { copies: 2, stop_timeout: secs(30), ..World::quick() });
         world.run_for(secs(3));
         write(&mut world, &[0, 1, 2, 3], 40);
         world.tell(0, Input::Stop);
         world.tell(1, Input::Stop);
-        world.run_for(secs(20));
+        world.run_for(secs(40));
         assert_eq!(world.stopped.values().collect::<Vec<_>>(), [&true, &true], "seed {seed}");
         assert!(world.query(2) && world.query(3), "seed {seed}: {:?}", world.story.last());
         whole(world);

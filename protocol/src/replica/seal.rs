@@ -131,7 +131,8 @@ impl Replica {
         let range = SeqSet::from_range(extent.from..extent.to);
         let is_within = |(from, to): &(u32, u32)| extent.from <= *from && *to <= extent.to;
         let overlaps = |(from, to): &(u32, u32)| *from < extent.to && extent.from < *to;
-        if segment.held.is_superset(&range) && segment.extents.iter().all(|other| is_within(other) || !overlaps(other)) {
+        if segment.held.is_superset(&range) && segment.extents.iter().all(|other| is_within(other) || !overlaps(other))
+        {
             segment.sealed = segment.sealed.union(&range);
             segment.extents.retain(|other| !is_within(other));
             segment.extents.insert((extent.from, extent.to));
