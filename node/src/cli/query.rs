@@ -17,8 +17,11 @@ use crate::config::{parse_duration, show_duration};
 /// Asks a LogQL query.
 #[derive(Debug, Args)]
 pub(super) struct Query {
-    /// The query, such as '{app="web"} |= "error"' or 'sum by (app) (rate({app=~".+"}[5m]))'
-    #[arg(value_name = "LOGQL")]
+    /// The query, such as '{app="web"} |= "error"' or 'sum by (app) (rate({app=~".+"}\[5m\]))'
+    #[arg(
+        value_name = "LOGQL",
+        help = r#"The query, such as '{app="web"} |= "error"' or 'sum by (app) (rate({app=~".+"}[5m]))'"#
+    )]
     logql: String,
     /// How far back to look
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, conflicts_with = "from")]
