@@ -38,7 +38,7 @@ pub(crate) struct Link {
     pub(crate) connected: bool,
     /// How many of our attempts to connect have failed, or had an end: one that ends at once may be seen by its end only.
     pub(crate) failures: u64,
-    /// How many times the member has connected to us.
+    /// How many times the member has connected to us, or was told to be up again.
     pub(crate) calls: u64,
     /// How many connections fell silent. A stream on one of them may hang, so all streams begin anew.
     pub(crate) silences: u64,

@@ -115,6 +115,14 @@ impl Net {
         self.members.send_replace(members);
     }
 
+    /// Notes that `node` is up again as far as anybody knows: it is tried at once, whatever pause it is in.
+    pub fn expect(&self, node: NodeId) {
+        if let Some(kept) = self.lines.0.lock().get(&node) {
+            kept.line.queue.reached();
+            kept.line.link.send_modify(|link| link.calls += 1);
+        }
+    }
+
     /// Queues `frame` for `to`, after all that was queued for it before. Never waits.
     pub fn try_send(&self, to: NodeId, frame: Frame) -> Result<(), SendError> {
         if frame.wire_bytes() > self.settings.frame_bytes_max {

@@ -8,7 +8,7 @@ use logmesh_gossip::{Gossip, Snapshot};
 use logmesh_net::{Frames, IncomingRequest, Net};
 use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
-use logmesh_protocol::replica::Input;
+use logmesh_protocol::replica::{Input, Peer};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
@@ -35,6 +35,14 @@ pub(super) async fn watch_gossip(
         }
         refused.clone_from(&now.refused);
         net.set_members(now.addresses.clone());
+        // Gossip often sees a node return before the next attempt to connect to it is due.
+        let before = seen.borrow().clone();
+        let was_up = |node: &NodeId, peer: &Peer| {
+            before.view.peers.get(node).is_some_and(|known| known.live && known.boot == peer.boot)
+        };
+        for (node, _) in now.view.peers.iter().filter(|(node, peer)| peer.live && !was_up(node, peer)) {
+            net.expect(*node);
+        }
         mesh.tell(Input::View(now.view.clone())).await;
         seen.send_replace(Arc::new(now));
         if snapshots.changed().await.is_err() {
