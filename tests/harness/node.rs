@@ -83,6 +83,10 @@ impl NodePlan {
         }
         command.args(&self.arguments);
         without_settings(&mut command);
+        // To look closer at a test that fails: LOGMESH_TEST_LOG=debug.
+        if let Ok(filter) = std::env::var("LOGMESH_TEST_LOG") {
+            command.args(["--log", &filter]);
+        }
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
