@@ -21,8 +21,9 @@ mod selector;
 mod time;
 
 pub use ast::{
-    BinaryOp, BinaryOperation, CompareOp, Expr, Grouping, LabelFilter, LineFilter, LineOp, LogExpr, MatchOp, Matcher,
-    MetricExpr, Quantity, RangeAggregation, RangeOp, Selector, Stage, VectorAggregation, VectorOp,
+    BinaryOp, BinaryOperation, CompareOp, Conversion, Expr, Grouping, LabelFilter, LabelReplace, LineFilter, LineOp,
+    LogExpr, MatchGroup, MatchOp, MatchSide, Matcher, Matching, MetricExpr, Quantity, RangeAggregation, RangeOp,
+    Selector, Stage, Unwrap, VectorAggregation, VectorOp,
 };
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};

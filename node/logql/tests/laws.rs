@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_logql::{
-    BinaryOp, BinaryOperation, CompareOp, Direction, Encoding, Entry, Expr, Grouping, LabelFilter, LineFilter, LineOp,
-    LogExpr, MatchOp, Matcher, Merge, MetricExpr, Nanoseconds, Part, Partial, Quantity, QueryParams, RangeAggregation,
-    RangeOp, Selector, SeriesPart, Stage, VectorAggregation, VectorOp, parse, parse_selector, parse_timestamp, plan,
+    BinaryOp, BinaryOperation, CompareOp, Conversion, Direction, Encoding, Entry, Expr, Grouping, LabelFilter,
+    LabelReplace, LineFilter, LineOp, LogExpr, MatchGroup, MatchOp, MatchSide, Matcher, Matching, Merge, MetricExpr,
+    Nanoseconds, Part, Partial, Quantity, QueryParams, RangeAggregation, RangeOp, Selector, SeriesPart, Stage, Unwrap,
+    VectorAggregation, VectorOp, parse, parse_selector, parse_timestamp, plan,
 };
 use logmesh_protocol::codec::{decode, encode};
 use logmesh_protocol::record::{Labels, put_metadata};
@@ -118,17 +119,46 @@ fn grouping() -> impl Strategy<Value = Option<Grouping>> {
     option::of(prop_oneof![vec(name(), 0..3).prop_map(Grouping::By), vec(name(), 0..3).prop_map(Grouping::Without)])
 }
 
+fn unwrap() -> impl Strategy<Value = Unwrap> {
+    let conversions = vec![Conversion::Duration, Conversion::DurationSeconds, Conversion::Bytes];
+    (name(), option::of(sample::select(conversions)), vec(label_filter(), 0..3))
+        .prop_map(|(label, conversion, filters)| Unwrap { label, conversion, filters })
+}
+
 fn range() -> impl Strategy<Value = MetricExpr> {
-    let ops = sample::select(vec![RangeOp::CountOverTime, RangeOp::Rate, RangeOp::BytesOverTime, RangeOp::BytesRate]);
-    (ops, log(), 1..i64::MAX, prop_oneof![Just(0), -i64::MAX..i64::MAX]).prop_map(|(op, log, range, offset)| {
-        let (range, offset) = (Nanoseconds(range), Nanoseconds(offset));
-        MetricExpr::Range(RangeAggregation { op, log, range, offset })
+    let times = (1..i64::MAX, prop_oneof![Just(0), -i64::MAX..i64::MAX]);
+    (sample::select(RangeOp::ALL), finite(), log(), unwrap(), any::<bool>(), times, grouping()).prop_map(
+        |(op, parameter, log, unwrap, unwraps, (range, offset), grouping)| {
+            let (range, offset) = (Nanoseconds(range), Nanoseconds(offset));
+            let unwrap = (op.takes_samples() && (unwraps || !op.takes_lines())).then_some(unwrap);
+            let parameter = op.takes_parameter().then_some(parameter);
+            let grouping = grouping.filter(|_| op.takes_grouping());
+            MetricExpr::Range(Box::new(RangeAggregation { op, parameter, log, unwrap, range, offset, grouping }))
+        },
+    )
+}
+
+fn matching() -> impl Strategy<Value = Matching> {
+    let many = prop_oneof![Just(MatchSide::Left), Just(MatchSide::Right)];
+    let group = (many, vec(name(), 0..3)).prop_map(|(many, include)| MatchGroup { many, include });
+    (any::<bool>(), vec(name(), 0..3), option::of(group)).prop_map(|(on, labels, mut group)| {
+        if let (true, Some(group)) = (on, &mut group) {
+            group.include.retain(|name| !labels.contains(name));
+        }
+        Matching { labels: if on { Grouping::By(labels) } else { Grouping::Without(labels) }, group }
     })
 }
 
-fn metric() -> BoxedStrategy<MetricExpr> {
-    let vector_ops = vec![VectorOp::Sum, VectorOp::Min, VectorOp::Max, VectorOp::Avg, VectorOp::Count];
-    let binary_ops = vec![
+fn is_scalar(expr: &MetricExpr) -> bool {
+    match expr {
+        MetricExpr::Literal(_) => true,
+        MetricExpr::Binary(operation) => is_scalar(&operation.left) && is_scalar(&operation.right),
+        _ => false,
+    }
+}
+
+fn binary_ops() -> impl Strategy<Value = BinaryOp> {
+    sample::select(vec![
         BinaryOp::Add,
         BinaryOp::Subtract,
         BinaryOp::Multiply,
@@ -137,20 +167,44 @@ fn metric() -> BoxedStrategy<MetricExpr> {
         BinaryOp::Power,
         BinaryOp::Compare(CompareOp::Greater),
         BinaryOp::Compare(CompareOp::Equal),
-    ];
-    prop_oneof![finite().prop_map(MetricExpr::Literal), range()]
-        .prop_recursive(4, 12, 2, move |inner| {
-            let vector = (sample::select(vector_ops.clone()), grouping(), inner.clone());
-            let binary = (sample::select(binary_ops.clone()), any::<bool>(), inner.clone(), inner);
+        BinaryOp::And,
+        BinaryOp::Or,
+        BinaryOp::Unless,
+    ])
+}
+
+fn binary(inner: BoxedStrategy<MetricExpr>) -> impl Strategy<Value = MetricExpr> {
+    (binary_ops(), any::<bool>(), option::of(matching()), inner.clone(), inner).prop_map(
+        |(op, bool_result, mut matching, left, right)| {
+            let scalar = is_scalar(&left) || is_scalar(&right);
+            let op = if op.is_set() && scalar { BinaryOp::Add } else { op };
+            let bool_result = bool_result && matches!(op, BinaryOp::Compare(_));
+            if let (true, Some(matching)) = (op.is_set(), &mut matching) {
+                matching.group = None;
+            }
+            let matching = matching.filter(|_| !scalar);
+            let (left, right) = (Box::new(left), Box::new(right));
+            MetricExpr::Binary(BinaryOperation { op, bool_result, matching, left, right })
+        },
+    )
+}
+
+fn metric() -> BoxedStrategy<MetricExpr> {
+    prop_oneof![finite().prop_map(MetricExpr::Literal), finite().prop_map(MetricExpr::VectorOf), range()]
+        .prop_recursive(4, 12, 2, |inner| {
+            let vectors = inner.clone().prop_filter("a vector", |expr| !is_scalar(expr));
+            let vector = (sample::select(VectorOp::ALL), 1u32.., grouping(), vectors.clone());
+            let replace = (vectors, "[a-z_]{1,3}", text(), "[a-z_]{1,3}", pattern());
             prop_oneof![
-                vector.prop_map(|(op, grouping, of)| {
-                    MetricExpr::Vector(VectorAggregation { op, grouping, of: Box::new(of) })
+                vector.prop_map(|(op, parameter, grouping, of)| {
+                    let (parameter, grouping) =
+                        (op.takes_parameter().then_some(parameter), grouping.filter(|_| op.takes_grouping()));
+                    MetricExpr::Vector(VectorAggregation { op, parameter, grouping, of: Box::new(of) })
                 }),
-                binary.prop_map(|(op, bool_result, left, right)| {
-                    let bool_result = bool_result && matches!(op, BinaryOp::Compare(_));
-                    let (left, right) = (Box::new(left), Box::new(right));
-                    MetricExpr::Binary(BinaryOperation { op, bool_result, left, right })
+                replace.prop_map(|(of, target, replacement, source, pattern)| {
+                    MetricExpr::LabelReplace(LabelReplace { of: Box::new(of), target, replacement, source, pattern })
                 }),
+                binary(inner),
             ]
         })
         .boxed()
@@ -197,6 +251,13 @@ fn almost_query() -> impl Strategy<Value = String> {
         "2.5",
         "10KB",
         "bool",
+        "unwrap",
+        "duration(a)",
+        "topk(2,",
+        "on",
+        "group_left",
+        "unless",
+        "vector(1)",
         ">",
         "==",
         "#",

@@ -1,11 +1,10 @@
 //! Prints a tree so that it reads back as the same tree. Peers get a query's text from here, so this is a wire format.
 
+mod metric;
+
 use std::fmt::{Display, Formatter, Result};
 
-use super::{
-    BinaryOp, BinaryOperation, CompareOp, Expr, Grouping, LabelFilter, LineFilter, LineOp, LogExpr, MatchOp, Matcher,
-    MetricExpr, Quantity, RangeAggregation, Selector, Stage, VectorAggregation,
-};
+use super::{CompareOp, Expr, LabelFilter, LineFilter, LineOp, LogExpr, MatchOp, Matcher, Quantity, Selector, Stage};
 use crate::duration::write_byte_size;
 
 impl Display for Expr {
@@ -116,83 +115,6 @@ impl Display for Quantity {
             Quantity::Number(number) => number.fmt(f),
             Quantity::Duration(duration) => duration.fmt(f),
             Quantity::Bytes(bytes) => write_byte_size(f, *bytes),
-        }
-    }
-}
-
-impl Display for MetricExpr {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        match self {
-            MetricExpr::Literal(number) => number.fmt(f),
-            MetricExpr::Range(aggregation) => aggregation.fmt(f),
-            MetricExpr::Vector(aggregation) => aggregation.fmt(f),
-            MetricExpr::Binary(operation) => operation.fmt(f),
-        }
-    }
-}
-
-impl Display for RangeAggregation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let space = if self.log.stages.is_empty() { "" } else { " " };
-        write!(f, "{}({}{space}[{}]", self.op.name(), self.log, self.range)?;
-        if self.offset.0 != 0 {
-            write!(f, " offset {}", self.offset)?;
-        }
-        f.write_str(")")
-    }
-}
-
-impl Display for VectorAggregation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(self.op.name())?;
-        if let Some(grouping) = &self.grouping {
-            write!(f, " {grouping} ")?;
-        }
-        write!(f, "({})", self.of)
-    }
-}
-
-impl Display for Grouping {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let (word, names) = match self {
-            Grouping::By(names) => ("by", names),
-            Grouping::Without(names) => ("without", names),
-        };
-        write!(f, "{word} (")?;
-        write_list(f, names)?;
-        f.write_str(")")
-    }
-}
-
-impl Display for BinaryOperation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let word = if self.bool_result { " bool" } else { "" };
-        self.operand(f, &self.left, !self.op.is_right_associative())?;
-        write!(f, " {}{word} ", self.op)?;
-        self.operand(f, &self.right, self.op.is_right_associative())
-    }
-}
-
-impl BinaryOperation {
-    /// Prints an operand, in parentheses if it would otherwise be taken apart. `same_binds`: whether an operator of the
-    /// same precedence on this side belongs to the operand.
-    fn operand(&self, f: &mut Formatter<'_>, operand: &MetricExpr, same_binds: bool) -> Result {
-        let MetricExpr::Binary(inner) = operand else { return operand.fmt(f) };
-        let (mine, its) = (self.op.precedence(), inner.op.precedence());
-        if its > mine || (its == mine && same_binds) { inner.fmt(f) } else { write!(f, "({inner})") }
-    }
-}
-
-impl Display for BinaryOp {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        match self {
-            BinaryOp::Add => f.write_str("+"),
-            BinaryOp::Subtract => f.write_str("-"),
-            BinaryOp::Multiply => f.write_str("*"),
-            BinaryOp::Divide => f.write_str("/"),
-            BinaryOp::Modulo => f.write_str("%"),
-            BinaryOp::Power => f.write_str("^"),
-            BinaryOp::Compare(op) => op.fmt(f),
         }
     }
 }

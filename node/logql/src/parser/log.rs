@@ -11,6 +11,9 @@ impl Parser<'_> {
     pub(super) fn log_expression(&mut self) -> Result<LogExpr, ParseError> {
         let selector = self.selector()?;
         let stages = self.stages()?;
+        if self.unwrap_follows() {
+            return Err(self.error("unwrap is only allowed within a range aggregation, such as sum_over_time"));
+        }
         Ok(LogExpr { selector, stages })
     }
 
@@ -66,6 +69,7 @@ impl Parser<'_> {
         let mut stages = Vec::new();
         while let Some(sign) = self.peek_sign() {
             let stage = match sign {
+                Sign::Pipe if self.unwrap_follows() => break,
                 Sign::Pipe => self.pipe_stage()?,
                 Sign::PipeEqual => self.line_filter(LineOp::Contains)?,
                 Sign::NotEqual => self.line_filter(LineOp::NotContains)?,
@@ -140,7 +144,7 @@ impl Parser<'_> {
     }
 
     /// Reads predicates joined by `and`, `or`, a comma or nothing; all bind alike, from left to right.
-    fn label_filter(&mut self) -> Result<LabelFilter, ParseError> {
+    pub(super) fn label_filter(&mut self) -> Result<LabelFilter, ParseError> {
         let mut filter = self.label_predicate()?;
         loop {
             let alternative = self.peek_word() == Some("or");
@@ -226,5 +230,5 @@ pub(super) fn compare_op(sign: Sign) -> Option<CompareOp> {
 }
 
 /// Stages of the whole language that are told apart from label filters, so that the message says what is the matter.
-const LATER_STAGES: [&str; 10] =
-    ["pattern", "regexp", "unpack", "decolorize", "line_format", "label_format", "drop", "keep", "unwrap", "distinct"];
+const LATER_STAGES: [&str; 9] =
+    ["pattern", "regexp", "unpack", "decolorize", "line_format", "label_format", "drop", "keep", "distinct"];

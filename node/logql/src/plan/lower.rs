@@ -4,7 +4,7 @@
 //! the labels that the sum drops then never travel. Under any other aggregation the whole series travel: the greatest of
 //! the counts of two nodes is not the greatest count.
 
-use crate::ast::{BinaryOp, Grouping, MetricExpr, RangeAggregation, VectorAggregation, VectorOp};
+use crate::ast::{BinaryOp, Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
 use crate::error::PlanError;
 
 /// A range aggregation, and the labels by which its series are summed up at once.
@@ -65,38 +65,40 @@ pub(crate) fn lower(expr: &MetricExpr) -> Result<(Root, Vec<Leaf>), PlanError> {
 fn lower_into(expr: &MetricExpr, leaves: &mut Vec<Leaf>) -> Result<Root, PlanError> {
     match expr {
         MetricExpr::Literal(number) => Ok(Root::Literal(*number)),
-        MetricExpr::Range(aggregation) => Ok(leaf(aggregation, None, leaves)),
+        MetricExpr::Range(aggregation) => leaf(aggregation, None, leaves),
         MetricExpr::Vector(aggregation) => lower_vector(aggregation, leaves),
         MetricExpr::Binary(operation) => {
             let left = lower_into(&operation.left, leaves)?;
             let right = lower_into(&operation.right, leaves)?;
             if !left.is_scalar() && !right.is_scalar() {
-                let message =
-                    format!("{} between two vectors is not supported by this version of Logmesh", operation.op);
-                return Err(PlanError::Unsupported(message));
+                return Err(unsupported(&format!("{} between two vectors", operation.op)));
             }
             let (left, right) = (Box::new(left), Box::new(right));
             Ok(Root::Binary { op: operation.op, bool_result: operation.bool_result, left, right })
         }
+        MetricExpr::VectorOf(_) | MetricExpr::LabelReplace(_) => Err(unsupported(&expr.to_string())),
     }
 }
 
 fn lower_vector(aggregation: &VectorAggregation, leaves: &mut Vec<Leaf>) -> Result<Root, PlanError> {
     let grouping = aggregation.grouping.clone().unwrap_or(Grouping::By(Vec::new()));
     match (&aggregation.op, &*aggregation.of) {
-        (VectorOp::Sum, MetricExpr::Range(range)) => Ok(leaf(range, Some(grouping), leaves)),
+        (VectorOp::Sum, MetricExpr::Range(range)) => leaf(range, Some(grouping), leaves),
         (VectorOp::Sum | VectorOp::Min | VectorOp::Max | VectorOp::Avg | VectorOp::Count, of) => {
-            let of = lower_into(of, leaves)?;
-            if of.is_scalar() {
-                let message = format!("{} needs a vector, not a number", aggregation.op.name());
-                return Err(PlanError::Unsupported(message));
-            }
-            Ok(Root::Vector { op: aggregation.op, grouping, of: Box::new(of) })
+            Ok(Root::Vector { op: aggregation.op, grouping, of: Box::new(lower_into(of, leaves)?) })
         }
+        (op, _) => Err(unsupported(op.name())),
     }
 }
 
-fn leaf(aggregation: &RangeAggregation, grouping: Option<Grouping>, leaves: &mut Vec<Leaf>) -> Root {
+fn unsupported(what: &str) -> PlanError {
+    PlanError::Unsupported(format!("{what} is not supported by this version of Logmesh"))
+}
+
+fn leaf(aggregation: &RangeAggregation, grouping: Option<Grouping>, leaves: &mut Vec<Leaf>) -> Result<Root, PlanError> {
+    if aggregation.unwrap.is_some() || aggregation.grouping.is_some() || aggregation.op == RangeOp::AbsentOverTime {
+        return Err(unsupported(aggregation.op.name()));
+    }
     leaves.push(Leaf { aggregation: aggregation.clone(), grouping });
-    Root::Leaf(leaves.len() - 1)
+    Ok(Root::Leaf(leaves.len() - 1))
 }

@@ -70,6 +70,8 @@ impl Group {
             VectorOp::Max => self.max,
             VectorOp::Avg => self.sum / self.count as f64,
             VectorOp::Count => self.count as f64,
+            // The plan refuses the others so far.
+            _ => return None,
         };
         (self.count > 0).then_some(value)
     }
@@ -148,5 +150,7 @@ fn arithmetic(op: BinaryOp, left: f64, right: f64) -> f64 {
         BinaryOp::Modulo => left % right,
         BinaryOp::Power => left.powf(right),
         BinaryOp::Compare(compare) => f64::from(u8::from(compare.holds(&left, &right))),
+        // The plan refuses them so far.
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => f64::NAN,
     }
 }
