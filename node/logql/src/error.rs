@@ -58,6 +58,25 @@ pub enum PlanError {
         /// What the compiler says.
         reason: String,
     },
+    /// A pattern of texts and captures that does not read.
+    #[error("the pattern {pattern:?} cannot be used: {reason}")]
+    Pattern {
+        /// As it was written.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What should be an IP address, a range or a network of them.
+    #[error("ip({0:?}) is neither an IP address nor a range (first-last) nor a network (address/bits)")]
+    Ip(String),
+    /// A path into a JSON document that does not read.
+    #[error("cannot parse expression [{path}]: {reason}")]
+    Path {
+        /// As it was written.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A combination that this version does not evaluate.
     #[error("{0}")]
     Unsupported(String),

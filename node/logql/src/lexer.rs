@@ -29,6 +29,8 @@ pub(crate) enum TokenKind {
     Bytes(u64),
     /// An operator or a bracket.
     Sign(Sign),
+    /// A flag of a stage, without its dashes: `strict` for `--strict`.
+    Flag(String),
     /// The end of the text.
     End,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for TokenKind {
             TokenKind::Duration(_) => f.write_str("DURATION"),
             TokenKind::Bytes(_) => f.write_str("BYTES"),
             TokenKind::Sign(sign) => f.write_str(sign.text()),
+            TokenKind::Flag(flag) => write!(f, "--{flag}"),
             TokenKind::End => f.write_str("the end of the query"),
         }
     }
@@ -69,7 +72,7 @@ macro_rules! signs {
 }
 
 signs! {
-    PipeEqual "|=", PipeMatch "|~", EqualEqual "==", NotEqual "!=", Match "=~", NotMatch "!~", GreaterOrEqual ">=",
+    PipeEqual "|=", PipeMatch "|~", PipePattern "|>", NotPattern "!>", EqualEqual "==", NotEqual "!=", Match "=~", NotMatch "!~", GreaterOrEqual ">=",
     LessOrEqual "<=", Pipe "|", Equal "=", Greater ">", Less "<", BraceOpen "{", BraceClose "}", ParenOpen "(",
     ParenClose ")", BracketOpen "[", BracketClose "]", Comma ",", Plus "+", Minus "-", Star "*", Slash "/",
     Percent "%", Caret "^",
@@ -116,11 +119,23 @@ fn token(text: &str, at: usize) -> Result<(TokenKind, usize), ParseError> {
             let len = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
             Ok((TokenKind::Word(rest[..len].to_owned()), at + len))
         }
+        '-' if flag_len(rest) > 0 => {
+            let len = flag_len(rest);
+            Ok((TokenKind::Flag(rest[2..2 + len].to_owned()), at + 2 + len))
+        }
         other => match Sign::ALL.iter().find(|(_, sign)| rest.starts_with(sign)) {
             Some((sign, written)) => Ok((TokenKind::Sign(*sign), at + written.len())),
             None => Err(ParseError::at(text, at, format!("syntax error: unexpected {other:?}"))),
         },
     }
+}
+
+/// Returns the length of the flag at the start of `rest`, without its dashes; 0 if there is none.
+fn flag_len(rest: &str) -> usize {
+    let Some(flag) = rest.strip_prefix("--").filter(|flag| flag.starts_with(|c: char| c.is_ascii_alphabetic())) else {
+        return 0;
+    };
+    flag.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count()
 }
 
 fn number(text: &str, at: usize) -> Result<(TokenKind, usize), ParseError> {

@@ -8,9 +8,12 @@
 mod ast;
 mod duration;
 mod error;
+mod ip;
 mod lexer;
 mod parser;
 mod partial;
+mod paths;
+mod patterns;
 mod pipeline;
 mod plan;
 mod regexes;
@@ -21,9 +24,10 @@ mod selector;
 mod time;
 
 pub use ast::{
-    BinaryOp, BinaryOperation, CompareOp, Conversion, Expr, Grouping, LabelFilter, LabelReplace, LineFilter, LineOp,
-    LogExpr, MatchGroup, MatchOp, MatchSide, Matcher, Matching, MetricExpr, Quantity, RangeAggregation, RangeOp,
-    Selector, Stage, Unwrap, VectorAggregation, VectorOp,
+    BinaryOp, BinaryOperation, CompareOp, Conversion, Expr, Extraction, FormatValue, Grouping, LabelFilter,
+    LabelFormat, LabelPick, LabelReplace, LineFilter, LineOp, LinePattern, LogExpr, MatchGroup, MatchOp, MatchSide,
+    Matcher, Matching, MetricExpr, Quantity, RangeAggregation, RangeOp, Selector, Stage, Unwrap, VectorAggregation,
+    VectorOp,
 };
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};

@@ -3,6 +3,7 @@
 
 mod log;
 mod metric;
+mod stage;
 
 use crate::ast::{Expr, Selector};
 use crate::error::{ParseError, PlanError};
@@ -166,6 +167,11 @@ impl<'t> Parser<'t> {
             let message = format!("the query has more than {REGEXES_MAX} regular expressions");
             return Err(ParseError::at(self.text, at, message));
         }
+        self.check(at, compiled)
+    }
+
+    /// Checks something that stands at byte `at`, by the code that will run it.
+    fn check<T>(&self, at: usize, compiled: Result<T, PlanError>) -> Result<(), ParseError> {
         compiled.map(|_| ()).map_err(|error| ParseError::at(self.text, at, error.to_string()))
     }
 

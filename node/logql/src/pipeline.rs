@@ -14,6 +14,8 @@ use logmesh_protocol::rows::Rows;
 
 use crate::ast::{LabelFilter, Stage};
 use crate::error::PlanError;
+use crate::patterns::CapturePattern;
+use crate::regexes::{GroupRegex, grouped};
 use filter::Filter;
 use json::JsonScanner;
 pub(crate) use labels::{ERROR, ERROR_DETAILS, Fields, Pairs, RowLabels};
@@ -45,6 +47,8 @@ pub(crate) struct Pipeline {
 enum Step {
     Json,
     Logfmt,
+    Pattern(CapturePattern),
+    Regexp(GroupRegex),
     Filter(Filter),
 }
 
@@ -66,11 +70,26 @@ impl Pipeline {
                 // Clients fill in an empty filter where the user has typed none yet.
                 Stage::LineFilter(filter) if filter.keeps_all() => {}
                 Stage::LineFilter(filter) => line_tests.push(LineTest::new(filter)?),
-                Stage::Json => steps.push(Step::Json),
-                Stage::Logfmt => steps.push(Step::Logfmt),
+                Stage::Json(fields) if fields.is_empty() => steps.push(Step::Json),
+                Stage::Logfmt { strict: false, keep_empty: false, fields } if fields.is_empty() => {
+                    steps.push(Step::Logfmt);
+                }
                 Stage::LabelFilter(filter) => {
                     collect_names(filter, &mut names);
                     steps.push(Step::Filter(Filter::new(filter)?));
+                }
+                Stage::Pattern(pattern) => steps.push(Step::Pattern(CapturePattern::new(pattern)?)),
+                Stage::Regexp(pattern) => steps.push(Step::Regexp(grouped(pattern)?)),
+                Stage::Json(_)
+                | Stage::Logfmt { .. }
+                | Stage::Unpack
+                | Stage::Decolorize
+                | Stage::LineFormat(_)
+                | Stage::LabelFormat(_)
+                | Stage::Drop(_)
+                | Stage::Keep(_) => {
+                    let message = format!("{stage} is not supported by this version of Logmesh");
+                    return Err(PlanError::Unsupported(message));
                 }
             }
         }
@@ -134,6 +153,21 @@ impl Pipeline {
                         row.fields.set_error("LogfmtParserErr", flaw.to_string());
                     }
                 }
+                Step::Pattern(pattern) => {
+                    let Ok(line) = std::str::from_utf8(line) else { continue };
+                    let mut extract = Extract { row: &mut *row, wanted: &self.wanted };
+                    pattern.captures(line, |name, value| extract.offer(name, value));
+                }
+                Step::Regexp(regex) => {
+                    let Some(captures) = std::str::from_utf8(line).ok().and_then(|line| regex.regex.captures(line))
+                    else {
+                        continue;
+                    };
+                    let mut extract = Extract { row: &mut *row, wanted: &self.wanted };
+                    for (at, name) in &regex.groups {
+                        extract.offer(name, captures.get(*at).map_or("", |found| found.as_str()));
+                    }
+                }
                 Step::Filter(filter) => {
                     if !filter.keeps(row) {
                         return false;
@@ -148,7 +182,7 @@ impl Pipeline {
 fn collect_names(filter: &LabelFilter, names: &mut Vec<String>) {
     match filter {
         LabelFilter::Text(matcher) => names.push(matcher.name.clone()),
-        LabelFilter::Compare { name, .. } => names.push(name.clone()),
+        LabelFilter::Compare { name, .. } | LabelFilter::Ip { name, .. } => names.push(name.clone()),
         LabelFilter::And(left, right) | LabelFilter::Or(left, right) => {
             collect_names(left, names);
             collect_names(right, names);

@@ -46,6 +46,35 @@ pub(crate) fn unanchored(pattern: &str) -> Result<LineRegex, PlanError> {
     Ok(LineRegex { regex, literal })
 }
 
+/// A pattern whose named groups become labels.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupRegex {
+    /// The compiled pattern. The dot stops at newlines.
+    pub(crate) regex: Regex,
+    /// The number and the name of each named group.
+    pub(crate) groups: Vec<(usize, String)>,
+}
+
+/// Compiles a pattern with at least one named group.
+pub(crate) fn grouped(pattern: &str) -> Result<GroupRegex, PlanError> {
+    let regex = RegexBuilder::new(&from_go(pattern))
+        .size_limit(REGEX_BYTES_MAX)
+        .nest_limit(REGEX_NESTING_MAX)
+        .build()
+        .map_err(|error| refused(pattern, &error))?;
+    let named = |(at, name): (usize, Option<&str>)| name.map(|name| (at, name.to_owned()));
+    let groups: Vec<(usize, String)> = regex.capture_names().enumerate().filter_map(named).collect();
+    if let Some((_, name)) = groups.iter().find(|(_, name)| name.contains(['.', '[', ']'])) {
+        let reason = format!("invalid named capture {name:?}");
+        return Err(PlanError::Regex { pattern: pattern.to_owned(), reason });
+    }
+    if groups.is_empty() {
+        let reason = "at least one named capture must be supplied, such as (?P<name>…)".to_owned();
+        return Err(PlanError::Regex { pattern: pattern.to_owned(), reason });
+    }
+    Ok(GroupRegex { regex, groups })
+}
+
 fn refused(pattern: &str, error: &regex::Error) -> PlanError {
     // The crate's syntax errors are drawings over several lines; their last line says what is the matter.
     let reason = error.to_string();

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_logql::{
-    BinaryOp, BinaryOperation, CompareOp, Conversion, Direction, Encoding, Entry, Expr, Grouping, LabelFilter,
-    LabelReplace, LineFilter, LineOp, LogExpr, MatchGroup, MatchOp, MatchSide, Matcher, Matching, Merge, MetricExpr,
-    Nanoseconds, Part, Partial, Quantity, QueryParams, RangeAggregation, RangeOp, Selector, SeriesPart, Stage, Unwrap,
-    VectorAggregation, VectorOp, parse, parse_selector, parse_timestamp, plan,
+    BinaryOp, BinaryOperation, CompareOp, Conversion, Direction, Encoding, Entry, Expr, Extraction, FormatValue,
+    Grouping, LabelFilter, LabelFormat, LabelPick, LabelReplace, LineFilter, LineOp, LinePattern, LogExpr, MatchGroup,
+    MatchOp, MatchSide, Matcher, Matching, Merge, MetricExpr, Nanoseconds, Part, Partial, Quantity, QueryParams,
+    RangeAggregation, RangeOp, Selector, SeriesPart, Stage, Unwrap, VectorAggregation, VectorOp, parse, parse_selector,
+    parse_timestamp, plan,
 };
 use logmesh_protocol::codec::{decode, encode};
 use logmesh_protocol::record::{Labels, put_metadata};
@@ -89,6 +90,11 @@ fn label_filter() -> impl Strategy<Value = LabelFilter> {
             op,
             value
         }),
+        (filter_name(), any::<bool>(), ip()).prop_map(|(name, negative, pattern)| LabelFilter::Ip {
+            name,
+            negative,
+            pattern
+        }),
     ];
     leaf.prop_recursive(4, 12, 2, |inner| {
         prop_oneof![
@@ -98,21 +104,86 @@ fn label_filter() -> impl Strategy<Value = LabelFilter> {
     })
 }
 
-fn stage() -> impl Strategy<Value = Stage> {
-    let contains = (sample::select(vec![LineOp::Contains, LineOp::NotContains]), vec(text(), 1..3));
+fn ip() -> impl Strategy<Value = String> {
+    sample::select(vec!["10.0.0.1", "10.0.0.0/8", "10.0.0.1-10.0.0.9", "::1", "2001:db8::/32"]).prop_map(String::from)
+}
+
+fn line_filter() -> impl Strategy<Value = Stage> {
+    let plain = prop_oneof![text().prop_map(LinePattern::Text), ip().prop_map(LinePattern::Ip)];
+    let contains = (sample::select(vec![LineOp::Contains, LineOp::NotContains]), vec(plain, 1..3));
     let matches = (sample::select(vec![LineOp::Match, LineOp::NotMatch]), vec(pattern(), 1..3));
-    let line = |(op, alternatives)| Stage::LineFilter(LineFilter { op, alternatives });
+    let shape = "[a-c \"\n<]{0,3}(<_>[a-c \"]{1,3}){0,2}(<_>)?";
+    let shapes = (sample::select(vec![LineOp::Pattern, LineOp::NotPattern]), vec(shape, 1..3));
+    let texts = |(op, texts): (LineOp, Vec<String>)| {
+        Stage::LineFilter(LineFilter { op, alternatives: texts.into_iter().map(LinePattern::Text).collect() })
+    };
     prop_oneof![
-        contains.prop_map(line),
-        matches.prop_map(line),
-        Just(Stage::Json),
-        Just(Stage::Logfmt),
-        label_filter().prop_map(Stage::LabelFilter),
+        contains.prop_map(|(op, alternatives)| Stage::LineFilter(LineFilter { op, alternatives })),
+        matches.prop_map(texts),
+        shapes.prop_map(texts),
+    ]
+}
+
+fn extraction() -> impl Strategy<Value = Extraction> {
+    let path = "[a-z_-]{1,3}(\\[[0-9]{1,2}\\]|\\.[a-z]{1,2}|\\[\"[^\"\\\\]{0,3}\"\\]){0,3}";
+    (name(), path).prop_map(|(label, expression)| Extraction { label, expression })
+}
+
+fn logfmt() -> impl Strategy<Value = Stage> {
+    let field = (name(), "[a-z.é_-]{1,4}").prop_map(|(label, expression)| Extraction { label, expression });
+    (any::<bool>(), any::<bool>(), vec(field, 0..3)).prop_map(|(strict, keep_empty, fields)| Stage::Logfmt {
+        strict,
+        keep_empty,
+        fields,
+    })
+}
+
+fn label_formats() -> impl Strategy<Value = Stage> {
+    let value = prop_oneof![
+        name().prop_map(FormatValue::Rename),
+        "[a-z \"]{0,4}(\\{\\{ ?\\.[a-z]{1,2} ?\\}\\})?".prop_map(FormatValue::Template)
+    ];
+    vec(("[a-z]{1,3}", value), 1..3).prop_map(|formats| {
+        let format = |(at, (label, value))| LabelFormat { label: format!("{label}{at}"), value };
+        Stage::LabelFormat(formats.into_iter().enumerate().map(format).collect())
+    })
+}
+
+fn picks() -> impl Strategy<Value = Vec<LabelPick>> {
+    let pick = prop_oneof![name().prop_map(LabelPick::Name), matcher(name()).prop_map(LabelPick::Matcher)];
+    vec(pick, 1..3)
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    prop_oneof![
+        4 => line_filter(),
+        1 => vec(extraction(), 0..3).prop_map(Stage::Json),
+        1 => logfmt(),
+        1 => "[a-c ]{0,3}<a>[a-c \"]{1,3}(<_>[a-c ]{0,2})?".prop_map(Stage::Pattern),
+        1 => "(a|\\.|\"){0,3}\\(\\?P<x>\\.\\*\\)".prop_map(Stage::Regexp),
+        1 => Just(Stage::Unpack),
+        1 => Just(Stage::Decolorize),
+        4 => label_filter().prop_map(Stage::LabelFilter),
+        1 => "[a-z \"]{0,4}(\\{\\{ ?\\.[a-z]{1,2} ?\\}\\})?".prop_map(Stage::LineFormat),
+        1 => label_formats(),
+        1 => picks().prop_map(Stage::Drop),
+        1 => picks().prop_map(Stage::Keep),
     ]
 }
 
 fn log() -> impl Strategy<Value = LogExpr> {
-    (selector(), vec(stage(), 0..4)).prop_map(|(selector, stages)| LogExpr { selector, stages })
+    (selector(), vec(stage(), 0..4)).prop_map(|(selector, stages)| {
+        let mut apart: Vec<Stage> = Vec::new();
+        for stage in stages {
+            // `| drop a != "b"` drops a label with another value: no text stands for the two stages.
+            let names = matches!(apart.last(), Some(Stage::Drop(picks) | Stage::Keep(picks)) if matches!(picks.last(), Some(LabelPick::Name(_))));
+            if names && matches!(stage, Stage::LineFilter(_)) {
+                apart.push(Stage::Unpack);
+            }
+            apart.push(stage);
+        }
+        LogExpr { selector, stages: apart }
+    })
 }
 
 fn grouping() -> impl Strategy<Value = Option<Grouping>> {
@@ -233,6 +304,19 @@ fn almost_query() -> impl Strategy<Value = String> {
         "|",
         "json",
         "logfmt",
+        "--strict",
+        "pattern",
+        "regexp",
+        "unpack",
+        "decolorize",
+        "line_format",
+        "label_format",
+        "drop",
+        "keep",
+        "ip(",
+        "|>",
+        "!>",
+        "\"<_> <a>\"",
         "5m",
         "[5m]",
         "count_over_time",
@@ -312,7 +396,7 @@ proptest! {
             let back: Part = decode(1, &encode(1, part)).expect("what was sent is read");
             prop_assert_eq!(back.params(), part.params());
             prop_assert_eq!(back.range(), part.range());
-            prop_assert!(back.runner().is_ok());
+            prop_assert_eq!(back.runner().is_ok(), part.runner().is_ok());
         }
     }
 

@@ -1,9 +1,13 @@
 //! Selectors and pipelines.
 
 use super::{Parser, require_narrow};
-use crate::ast::{CompareOp, LabelFilter, LineFilter, LineOp, LogExpr, MatchOp, Matcher, Quantity, Selector, Stage};
+use crate::ast::{
+    CompareOp, LabelFilter, LineFilter, LineOp, LinePattern, LogExpr, MatchOp, Matcher, Quantity, Selector, Stage,
+};
 use crate::error::ParseError;
+use crate::ip::IpRange;
 use crate::lexer::{Sign, TokenKind};
+use crate::patterns::LineShape;
 use crate::regexes::{anchored, unanchored};
 
 impl Parser<'_> {
@@ -52,7 +56,7 @@ impl Parser<'_> {
     }
 
     /// Reads the value of a matcher whose name and operator are read.
-    fn matcher(&mut self, name: String, op: MatchOp) -> Result<Matcher, ParseError> {
+    pub(super) fn matcher(&mut self, name: String, op: MatchOp) -> Result<Matcher, ParseError> {
         let at = self.position();
         let value = self.expect_text()?;
         match op {
@@ -64,7 +68,7 @@ impl Parser<'_> {
         Ok(Matcher { name, op, value })
     }
 
-    /// Reads stages for as long as there are any.
+    /// Reads stages for as long as there are any, up to `| unwrap`.
     pub(super) fn stages(&mut self) -> Result<Vec<Stage>, ParseError> {
         let mut stages = Vec::new();
         while let Some(sign) = self.peek_sign() {
@@ -75,6 +79,8 @@ impl Parser<'_> {
                 Sign::NotEqual => self.line_filter(LineOp::NotContains)?,
                 Sign::PipeMatch => self.line_filter(LineOp::Match)?,
                 Sign::NotMatch => self.line_filter(LineOp::NotMatch)?,
+                Sign::PipePattern => self.line_filter(LineOp::Pattern)?,
+                Sign::NotPattern => self.line_filter(LineOp::NotPattern)?,
                 _ => break,
             };
             self.count_term()?;
@@ -86,7 +92,7 @@ impl Parser<'_> {
     fn line_filter(&mut self, op: LineOp) -> Result<Stage, ParseError> {
         self.take();
         let mut alternatives = vec![self.line_pattern(op)?];
-        while self.peek_word() == Some("or") && matches!(self.peek_at(1), TokenKind::Text(_)) {
+        while self.peek_word() == Some("or") && (matches!(self.peek_at(1), TokenKind::Text(_)) || self.ip_at(1)) {
             self.take();
             self.count_term()?;
             alternatives.push(self.line_pattern(op)?);
@@ -94,53 +100,44 @@ impl Parser<'_> {
         Ok(Stage::LineFilter(LineFilter { op, alternatives }))
     }
 
-    fn line_pattern(&mut self, op: LineOp) -> Result<String, ParseError> {
+    fn line_pattern(&mut self, op: LineOp) -> Result<LinePattern, ParseError> {
+        if self.ip_at(0) {
+            if !matches!(op, LineOp::Contains | LineOp::NotContains) {
+                return Err(self.error("syntax error: unexpected ip, for only |= and != take it; expecting STRING"));
+            }
+            return Ok(LinePattern::Ip(self.ip()?));
+        }
         let at = self.position();
         let pattern = self.expect_text()?;
         match op {
             LineOp::Contains | LineOp::NotContains => {}
-            LineOp::Match | LineOp::NotMatch => {
-                self.check_regex(at, unanchored(&pattern))?;
-            }
+            LineOp::Match | LineOp::NotMatch => self.check_regex(at, unanchored(&pattern))?,
+            LineOp::Pattern | LineOp::NotPattern => self.check(at, LineShape::new(&pattern))?,
         }
+        Ok(LinePattern::Text(pattern))
+    }
+
+    /// Tells whether `ip(` stands `ahead` places on.
+    fn ip_at(&self, ahead: usize) -> bool {
+        let named = matches!(self.peek_at(ahead), TokenKind::Word(word) if word == "ip");
+        named && *self.peek_at(ahead + 1) == TokenKind::Sign(Sign::ParenOpen)
+    }
+
+    /// Reads `ip("…")`, which comes next.
+    fn ip(&mut self) -> Result<String, ParseError> {
+        self.take();
+        self.expect_sign(Sign::ParenOpen)?;
+        let at = self.position();
+        let pattern = self.expect_text()?;
+        self.check(at, IpRange::new(&pattern))?;
+        self.expect_sign(Sign::ParenClose)?;
         Ok(pattern)
     }
 
-    /// Reads a stage that begins with `|` alone.
-    fn pipe_stage(&mut self) -> Result<Stage, ParseError> {
-        self.take();
-        match self.peek_word() {
-            Some("json") => {
-                self.take();
-                self.refuse_parameters("json")?;
-                Ok(Stage::Json)
-            }
-            Some("logfmt") => {
-                self.take();
-                self.refuse_parameters("logfmt")?;
-                Ok(Stage::Logfmt)
-            }
-            Some(word) if LATER_STAGES.contains(&word) && !self.comparison_follows() => {
-                let message = format!("the stage {word} is not supported by this version of Logmesh");
-                Err(self.error(message))
-            }
-            Some(_) => Ok(Stage::LabelFilter(self.label_filter()?)),
-            None if self.peek_sign() == Some(Sign::ParenOpen) => Ok(Stage::LabelFilter(self.label_filter()?)),
-            None => Err(self.unexpected("json, logfmt, a label filter, or one of |=, |~, !=, !~")),
-        }
-    }
-
-    fn comparison_follows(&self) -> bool {
-        let TokenKind::Sign(sign) = self.peek_at(1) else { return false };
+    /// Tells whether a comparison stands `ahead` places on.
+    pub(super) fn comparison_at(&self, ahead: usize) -> bool {
+        let TokenKind::Sign(sign) = self.peek_at(ahead) else { return false };
         match_op(*sign).is_some() || compare_op(*sign).is_some()
-    }
-
-    fn refuse_parameters(&self, stage: &str) -> Result<(), ParseError> {
-        let flag = self.peek_sign() == Some(Sign::Minus);
-        if flag || (self.peek_word().is_some_and(|word| word != "offset" && word != "or" && word != "and")) {
-            return Err(self.error(format!("parameters of {stage} are not supported by this version of Logmesh")));
-        }
-        Ok(())
     }
 
     /// Reads predicates joined by `and`, `or`, a comma or nothing; all bind alike, from left to right.
@@ -151,7 +148,7 @@ impl Parser<'_> {
             let joined = alternative || self.peek_word() == Some("and") || self.peek_sign() == Some(Sign::Comma);
             if joined {
                 self.take();
-            } else if !(self.peek_word().is_some() && self.comparison_follows())
+            } else if !(self.peek_word().is_some() && self.comparison_at(1))
                 && self.peek_sign() != Some(Sign::ParenOpen)
             {
                 return Ok(filter);
@@ -175,6 +172,14 @@ impl Parser<'_> {
             return Err(self.unexpected("a comparison (=, ==, !=, =~, !~, >, >=, <, <=)"));
         };
         self.take();
+        if self.ip_at(0) {
+            let negative = match sign {
+                Sign::Equal => false,
+                Sign::NotEqual => true,
+                _ => return Err(self.error("syntax error: unexpected ip, for only = and != take it")),
+            };
+            return Ok(LabelFilter::Ip { name, negative, pattern: self.ip()? });
+        }
         let text_follows = matches!(self.peek(), TokenKind::Text(_));
         match (match_op(sign), compare_op(sign)) {
             (Some(op), _) if text_follows => Ok(LabelFilter::Text(self.matcher(name, op)?)),
@@ -206,7 +211,8 @@ impl Parser<'_> {
     }
 }
 
-fn match_op(sign: Sign) -> Option<MatchOp> {
+/// Returns the text comparison that a sign stands for.
+pub(super) fn match_op(sign: Sign) -> Option<MatchOp> {
     match sign {
         Sign::Equal => Some(MatchOp::Equal),
         Sign::NotEqual => Some(MatchOp::NotEqual),
@@ -228,7 +234,3 @@ pub(super) fn compare_op(sign: Sign) -> Option<CompareOp> {
         _ => None,
     }
 }
-
-/// Stages of the whole language that are told apart from label filters, so that the message says what is the matter.
-const LATER_STAGES: [&str; 9] =
-    ["pattern", "regexp", "unpack", "decolorize", "line_format", "label_format", "drop", "keep", "distinct"];

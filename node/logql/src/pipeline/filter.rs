@@ -7,6 +7,7 @@ use super::labels::RowLabels;
 use crate::ast::{CompareOp, LabelFilter, Quantity};
 use crate::duration::{byte_size, label_duration};
 use crate::error::PlanError;
+use crate::ip::IpRange;
 use crate::selector::TextTest;
 
 /// A label filter, compiled.
@@ -16,6 +17,8 @@ pub(crate) enum Filter {
     Text(TextTest),
     /// The value as a quantity; an absent label never passes.
     Compare { name: String, op: CompareOp, value: Quantity },
+    /// The value has an address of the range in it, or has not; an absent label never passes.
+    Ip { name: String, negative: bool, range: IpRange },
     /// Both hold; the right is not looked at if the left does not.
     And(Box<Filter>, Box<Filter>),
     /// One holds; the right is not looked at if the left does.
@@ -29,6 +32,9 @@ impl Filter {
         Ok(match filter {
             LabelFilter::Text(matcher) => Filter::Text(TextTest::new(matcher)?),
             LabelFilter::Compare { name, op, value } => Filter::Compare { name: name.clone(), op: *op, value: *value },
+            LabelFilter::Ip { name, negative, pattern } => {
+                Filter::Ip { name: name.clone(), negative: *negative, range: IpRange::new(pattern)? }
+            }
             LabelFilter::And(left, right) => {
                 let (left, right) = both(left, right)?;
                 Filter::And(left, right)
@@ -46,6 +52,10 @@ impl Filter {
             Filter::Text(test) => test.matches(row.value(&test.name).unwrap_or_default()),
             Filter::And(left, right) => left.keeps(row) && right.keeps(row),
             Filter::Or(left, right) => left.keeps(row) || right.keeps(row),
+            Filter::Ip { name, negative, range } => {
+                let lets_pass = row.fields.error().is_some();
+                lets_pass || row.value(name).is_some_and(|value| range.is_in(value.as_bytes()) != *negative)
+            }
             Filter::Compare { name, op, value } => {
                 if row.fields.error().is_some() {
                     return true;

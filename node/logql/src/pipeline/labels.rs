@@ -172,6 +172,15 @@ pub(crate) struct Extract<'r, 'a> {
     pub(crate) wanted: &'r Wanted,
 }
 
+impl Extract<'_, '_> {
+    /// Takes a field if it is wanted; for parsers whose fields are few.
+    pub(crate) fn offer(&mut self, name: &str, value: &str) {
+        if self.wants(name) == Ok(true) {
+            self.take(name, value);
+        }
+    }
+}
+
 impl FieldSink for Extract<'_, '_> {
     fn wants(&mut self, name: &str) -> Result<bool, TooManyFields> {
         self.row.fields.seen += 1;

@@ -6,8 +6,10 @@ use std::ops::Range;
 use logmesh_protocol::rows::Rows;
 use memchr::memmem::Finder;
 
-use crate::ast::{LineFilter, LineOp};
+use crate::ast::{LineFilter, LineOp, LinePattern};
 use crate::error::PlanError;
+use crate::ip::IpRange;
+use crate::patterns::LineShape;
 use crate::regexes::{LineRegex, unanchored};
 
 /// A line filter, compiled.
@@ -24,34 +26,35 @@ enum Pattern {
     Needle(Finder<'static>),
     /// The finder looks for a text that every match contains; empty if there is none.
     Regex(Box<LineRegex>, Finder<'static>),
+    /// The same of a shape.
+    Shape(Box<LineShape>, Finder<'static>),
+    /// Addresses have no text in common, so this finder has an empty one.
+    Ip(IpRange, Finder<'static>),
 }
 
 impl LineTest {
     /// Compiles a filter.
     pub(crate) fn new(filter: &LineFilter) -> Result<Self, PlanError> {
-        let (negative, regex) = match filter.op {
-            LineOp::Contains => (false, false),
-            LineOp::NotContains => (true, false),
-            LineOp::Match => (false, true),
-            LineOp::NotMatch => (true, true),
+        let negative = match filter.op {
+            LineOp::Contains | LineOp::Match | LineOp::Pattern => false,
+            LineOp::NotContains | LineOp::NotMatch | LineOp::NotPattern => true,
         };
-        let compile = |text: &String| -> Result<Pattern, PlanError> {
-            if !regex {
-                return Ok(Pattern::Needle(Finder::new(text.as_bytes()).into_owned()));
-            }
-            let compiled = unanchored(text)?;
-            let finder = Finder::new(&compiled.literal).into_owned();
-            Ok(Pattern::Regex(Box::new(compiled), finder))
-        };
-        Ok(Self { negative, patterns: filter.alternatives.iter().map(compile).collect::<Result<_, _>>()? })
+        let patterns = filter.alternatives.iter().map(|pattern| Pattern::new(filter.op, pattern));
+        Ok(Self { negative, patterns: patterns.collect::<Result<_, _>>()? })
     }
 
     /// Returns how dear the test is before others, about: finds of long needles leave the least to do.
     pub(crate) fn cost(&self) -> usize {
         let pattern = |pattern: &Pattern| match pattern {
             Pattern::Needle(finder) => 1_000_usize.saturating_sub(finder.needle().len()),
-            Pattern::Regex(_, finder) if finder.needle().is_empty() => 10_000,
-            Pattern::Regex(_, finder) => 2_000_usize.saturating_sub(finder.needle().len()),
+            Pattern::Regex(_, finder) | Pattern::Shape(_, finder) | Pattern::Ip(_, finder)
+                if finder.needle().is_empty() =>
+            {
+                10_000
+            }
+            Pattern::Regex(_, finder) | Pattern::Shape(_, finder) | Pattern::Ip(_, finder) => {
+                2_000_usize.saturating_sub(finder.needle().len())
+            }
         };
         usize::from(self.negative) * 100_000 + self.patterns.iter().map(pattern).sum::<usize>()
     }
@@ -73,19 +76,39 @@ impl LineTest {
 }
 
 impl Pattern {
+    fn new(op: LineOp, pattern: &LinePattern) -> Result<Self, PlanError> {
+        let finder = |text: &[u8]| Finder::new(text).into_owned();
+        let text = match pattern {
+            LinePattern::Ip(pattern) => return Ok(Pattern::Ip(IpRange::new(pattern)?, finder(b""))),
+            LinePattern::Text(text) => text,
+        };
+        Ok(match op {
+            LineOp::Contains | LineOp::NotContains => Pattern::Needle(finder(text.as_bytes())),
+            LineOp::Match | LineOp::NotMatch => {
+                let compiled = unanchored(text)?;
+                let finder = finder(&compiled.literal);
+                Pattern::Regex(Box::new(compiled), finder)
+            }
+            LineOp::Pattern | LineOp::NotPattern => {
+                let shape = LineShape::new(text)?;
+                let finder = finder(shape.literal());
+                Pattern::Shape(Box::new(shape), finder)
+            }
+        })
+    }
+
     fn finder(&self) -> &Finder<'static> {
         match self {
-            Pattern::Needle(finder) | Pattern::Regex(_, finder) => finder,
+            Pattern::Needle(finder)
+            | Pattern::Regex(_, finder)
+            | Pattern::Shape(_, finder)
+            | Pattern::Ip(_, finder) => finder,
         }
     }
 
     fn matches(&self, line: &[u8]) -> bool {
-        match self {
-            Pattern::Needle(finder) => finder.find(line).is_some(),
-            Pattern::Regex(regex, finder) => {
-                (finder.needle().is_empty() || finder.find(line).is_some()) && regex.regex.is_match(line)
-            }
-        }
+        let finder = self.finder();
+        (finder.needle().is_empty() || finder.find(line).is_some()) && self.confirms(line)
     }
 
     /// Tells whether a line in which the finder's text was found matches.
@@ -93,6 +116,8 @@ impl Pattern {
         match self {
             Pattern::Needle(_) => true,
             Pattern::Regex(regex, _) => regex.regex.is_match(line),
+            Pattern::Shape(shape, _) => shape.matches(line),
+            Pattern::Ip(range, _) => range.is_in(line),
         }
     }
 
@@ -174,7 +199,8 @@ mod tests {
             let rows = rows(&lines);
             let start = from.min(lines.len());
             let range = start..(start + len).min(lines.len());
-            let test = LineTest::new(&LineFilter { op, alternatives: alternatives.clone() }).unwrap();
+            let patterns = alternatives.iter().cloned().map(LinePattern::Text).collect();
+            let test = LineTest::new(&LineFilter { op, alternatives: patterns }).unwrap();
             let contains = |line: &&usize| alternatives.iter().any(|text| lines[**line].contains(text));
             let negative = matches!(op, LineOp::NotContains | LineOp::NotMatch);
             let wanted: Vec<usize> = range.clone().collect::<Vec<_>>().iter().filter(|row| contains(row) != negative).copied().collect();
