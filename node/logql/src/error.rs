@@ -90,8 +90,9 @@ pub enum PlanError {
 pub enum EvalError {
     /// A metric query met a line with an error, and did not filter it.
     #[error(
-        "pipeline error: '{error}' for series: '{series}' ({details}); filter such lines with | __error__=\"\" or \
-         | __error__!=\"{error}\""
+        "pipeline error: '{error}' for series: '{series}' ({details}).\nUse a label filter to skip such lines \
+         (e.g | __error__!=\"{error}\"), or all lines with an error (e.g | __error__=\"\"); behind an unwrap it skips \
+         those whose value does not convert."
     )]
     Pipeline {
         /// The value of `__error__`.
@@ -102,7 +103,10 @@ pub enum EvalError {
         series: String,
     },
     /// More series than the query may have.
-    #[error("maximum of series ({0}) reached for a single query; aggregate by fewer labels or select fewer streams")]
+    #[error(
+        "maximum number of series ({0}) reached for a single query; select fewer streams, ask for a shorter range, or \
+         aggregate by fewer labels with sum(), count() or topk()"
+    )]
     SeriesMax(u32),
     /// More cells (series times points) than the query may hold in memory.
     #[error("the query would hold more than {0} series points in memory; ask for a longer step or fewer series")]
@@ -110,6 +114,15 @@ pub enum EvalError {
     /// More bytes of entries than the query may hold in memory.
     #[error("the entries found exceed {0} bytes; ask for a lower limit")]
     EntriesBytesMax(u64),
+    /// More single values than the query may hold in memory.
+    #[error(
+        "the query would hold more than {0} single values in memory, for quantile_over_time and rate_counter need them \
+         all; ask for a shorter range or select fewer lines"
+    )]
+    ValuesMax(u64),
+    /// Two series that should be one of a kind.
+    #[error("{0}")]
+    Matching(String),
     /// A peer's partial result does not fit the plan.
     #[error("a partial result does not fit the query: {0}")]
     Partial(String),

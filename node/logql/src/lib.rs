@@ -8,6 +8,7 @@
 mod ast;
 mod duration;
 mod error;
+mod exact;
 mod ip;
 mod lexer;
 mod parser;
@@ -21,6 +22,7 @@ mod result;
 mod root;
 mod runner;
 mod selector;
+mod summary;
 mod time;
 
 pub use ast::{
@@ -31,13 +33,16 @@ pub use ast::{
 };
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};
+pub use exact::{ExactSum, Moments};
 pub use parser::{NESTING_MAX, QUERY_BYTES_MAX, REGEXES_MAX, TERMS_MAX, parse, parse_selector};
-pub use partial::{Entry, Partial, SeriesPart};
+pub use partial::{Entry, Pane, Partial, SeriesPart};
 pub use plan::{
-    CELLS_MAX, Direction, ENTRIES_BYTES_MAX, INNER_SERIES_MAX, POINTS_MAX, Part, Plan, QueryParams, dynamic_step, plan,
+    CELLS_MAX, Direction, ENTRIES_BYTES_MAX, INNER_SERIES_MAX, PANES_MAX, POINTS_MAX, Part, Plan, QueryParams,
+    VALUES_MAX, dynamic_step, plan,
 };
 pub use result::{Encoding, QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
 pub use root::Merge;
 pub use runner::{Runner, Stats};
 pub use selector::StreamMatcher;
+pub use summary::Summary;
 pub use time::parse_timestamp;

@@ -4,6 +4,8 @@ use logmesh_protocol::record::Labels;
 use logmesh_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::summary::Summary;
+
 /// The result of one part over some of the rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Partial {
@@ -39,7 +41,7 @@ pub struct Entry {
 }
 
 /// A series of a range aggregation: what was counted for each step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesPart {
     /// Its labels.
     pub labels: Labels,
@@ -49,6 +51,17 @@ pub struct SeriesPart {
     pub counts: Vec<u64>,
     /// How many bytes those had; empty where the function does not ask.
     pub bytes: Vec<u64>,
+    /// What samples come to, pane by pane, the numbers rising; empty where the function only counts.
+    pub panes: Vec<Pane>,
+}
+
+/// What the samples of a stretch of time come to, all of which the same steps cover.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pane {
+    /// Its number, from the oldest on; at most twice that of the steps.
+    pub number: u32,
+    /// What they come to.
+    pub summary: Summary,
 }
 
 impl Partial {
@@ -96,9 +109,10 @@ fn split_metric(leaves: Vec<Vec<SeriesPart>>, bytes_max: usize) -> Vec<Partial> 
     let mut parts = vec![empty.clone()];
     let mut bytes = 0;
     for (leaf, series) in leaves.into_iter().enumerate() {
-        for one in series {
+        for one in series.into_iter().flat_map(|one| split_series(one, bytes_max)) {
             // A varint takes ten bytes at the most, one for the small numbers that there mostly are.
-            let one_bytes = labels_bytes(&one.labels) + 10 * (one.counts.len() + one.bytes.len()) + 16;
+            let panes: usize = one.panes.iter().map(pane_bytes).sum();
+            let one_bytes = labels_bytes(&one.labels) + 10 * (one.counts.len() + one.bytes.len()) + panes + 16;
             if bytes > 0 && bytes + one_bytes > bytes_max {
                 parts.push(empty.clone());
                 bytes = 0;
@@ -109,6 +123,42 @@ fn split_metric(leaves: Vec<Vec<SeriesPart>>, bytes_max: usize) -> Vec<Partial> 
     }
     parts.into_iter().map(|leaves| Partial::Metric { leaves }).collect()
 }
+
+/// Splits a series with many panes, or panes with many values, into several with the same labels.
+fn split_series(mut one: SeriesPart, bytes_max: usize) -> Vec<SeriesPart> {
+    let all = std::mem::take(&mut one.panes);
+    let template = SeriesPart { first: 0, counts: Vec::new(), bytes: Vec::new(), ..one.clone() };
+    let mut parts = vec![one];
+    let mut bytes = 0;
+    for mut pane in all {
+        loop {
+            let rest = pane.summary.split_off((bytes_max / VALUE_BYTES).max(1));
+            let more = pane_bytes(&pane);
+            if bytes > 0 && bytes + more > bytes_max {
+                parts.push(template.clone());
+                bytes = 0;
+            }
+            bytes += more;
+            let number = pane.number;
+            parts.last_mut().expect("there is always one").panes.push(pane);
+            let Some(summary) = rest else { break };
+            // A part has each pane once.
+            parts.push(template.clone());
+            bytes = 0;
+            pane = Pane { number, summary };
+        }
+    }
+    parts
+}
+
+fn pane_bytes(pane: &Pane) -> usize {
+    PANE_BYTES + pane.summary.values() as usize * VALUE_BYTES
+}
+
+/// What a pane weighs besides its single values, about.
+const PANE_BYTES: usize = 64;
+/// What a single value weighs; with its time it weighs as much again.
+const VALUE_BYTES: usize = 10;
 
 /// Returns about how many bytes an entry takes.
 pub(crate) fn entry_bytes(entry: &Entry) -> usize {

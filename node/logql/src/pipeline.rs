@@ -16,7 +16,7 @@ use crate::ast::{LabelFilter, Stage};
 use crate::error::PlanError;
 use crate::patterns::CapturePattern;
 use crate::regexes::{GroupRegex, grouped};
-use filter::Filter;
+pub(crate) use filter::Filter;
 use json::JsonScanner;
 pub(crate) use labels::{ERROR, ERROR_DETAILS, Fields, Pairs, RowLabels};
 use labels::{Extract, Wanted};
@@ -169,7 +169,7 @@ impl Pipeline {
                     }
                 }
                 Step::Filter(filter) => {
-                    if !filter.keeps(row) {
+                    if !filter.passes(row) {
                         return false;
                     }
                 }
@@ -179,7 +179,8 @@ impl Pipeline {
     }
 }
 
-fn collect_names(filter: &LabelFilter, names: &mut Vec<String>) {
+/// Adds the names of the labels that a filter tests.
+pub(crate) fn collect_names(filter: &LabelFilter, names: &mut Vec<String>) {
     match filter {
         LabelFilter::Text(matcher) => names.push(matcher.name.clone()),
         LabelFilter::Compare { name, .. } | LabelFilter::Ip { name, .. } => names.push(name.clone()),

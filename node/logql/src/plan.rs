@@ -31,6 +31,13 @@ pub const INNER_SERIES_MAX: u32 = 20_000;
 /// memory and at the worst on the wire. A guess, half of what a node's answer to another may have.
 pub const CELLS_MAX: u64 = 2 << 20;
 
+/// The most panes (about two a step and series) of a range aggregation over samples; with more the query fails. A pane
+/// takes about 100 bytes in memory, and about half of that on the wire. A guess, by the same measure.
+pub const PANES_MAX: u64 = 512 << 10;
+/// The most numbers that functions which need every single one (`quantile_over_time`; `rate_counter`, which needs two a
+/// sample) may hold, 8 bytes each; with more the query fails. A guess, by the same measure.
+pub const VALUES_MAX: u64 = 4 << 20;
+
 /// What a request asks for besides its query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryParams {
@@ -140,7 +147,7 @@ impl Part {
             }
             Expr::Metric(metric) => {
                 let grid = Grid::new(params)?;
-                let (root, leaves) = lower::lower(metric)?;
+                let (root, leaves) = lower::lower(metric, params.step.is_none())?;
                 (Work::Metric { leaves, grid }, Some(root))
             }
         };

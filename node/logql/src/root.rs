@@ -1,5 +1,6 @@
 //! The coordinator's side: merges what parts gave, wherever and in whatever order, and finishes the query.
 
+mod range;
 mod vector;
 
 use std::collections::BTreeMap;
@@ -8,12 +9,12 @@ use std::sync::Arc;
 
 use logmesh_protocol::record::Labels;
 
-use crate::ast::RangeOp;
 use crate::error::EvalError;
-use crate::partial::{Entry, Partial, SeriesPart};
-use crate::plan::{CELLS_MAX, Direction, Grid, INNER_SERIES_MAX, Leaf, Plan, QueryParams, Work};
+use crate::partial::{Entry, Pane, Partial, SeriesPart};
+use crate::plan::{CELLS_MAX, Direction, Grid, INNER_SERIES_MAX, Leaf, PANES_MAX, Plan, QueryParams, VALUES_MAX, Work};
 use crate::result::{QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
-use crate::runner::{Found, Top};
+use crate::runner::{Found, Kept, Top};
+use crate::summary::Summary;
 use vector::{Series, Value};
 
 /// Merges partial results. The order in which they are added does not matter; each must be added once.
@@ -26,7 +27,7 @@ pub struct Merge {
 #[derive(Debug)]
 enum State {
     Log(Top<EntryLabels>),
-    Metric(Vec<BTreeMap<Labels, Cells>>),
+    Metric(Vec<LeafSeries>),
 }
 
 /// The labels of an entry besides those of its stream.
@@ -36,11 +37,22 @@ struct EntryLabels {
     parsed: Vec<(String, String)>,
 }
 
-/// What was counted for each step of a series. `bytes` is empty where the function does not ask.
-#[derive(Debug)]
+/// The series of a leaf so far.
+#[derive(Debug, Default)]
+struct LeafSeries {
+    series: BTreeMap<Labels, Cells>,
+    /// How many panes and single values there are in all of them.
+    panes: u64,
+    values: u64,
+}
+
+/// What is known of a series: what was counted for each step, or what the samples of each pane come to. What the function
+/// does not ask for is empty.
+#[derive(Debug, Default)]
 struct Cells {
     counts: Vec<u64>,
     bytes: Vec<u64>,
+    panes: BTreeMap<u32, Summary>,
 }
 
 impl Merge {
@@ -48,7 +60,7 @@ impl Merge {
     pub fn new(plan: &Plan) -> Self {
         let state = match plan.part.work() {
             Work::Log(_) => State::Log(Top::new(plan.part.params())),
-            Work::Metric { leaves, .. } => State::Metric(leaves.iter().map(|_| BTreeMap::new()).collect()),
+            Work::Metric { leaves, .. } => State::Metric(leaves.iter().map(|_| LeafSeries::default()).collect()),
         };
         Self { plan: plan.clone(), state }
     }
@@ -63,7 +75,7 @@ impl Merge {
                 }
                 for ((merged, parts), leaf) in merged.iter_mut().zip(parts).zip(leaves) {
                     for part in parts {
-                        add_series(merged, part, leaf, *grid)?;
+                        merged.add(part, leaf, *grid)?;
                     }
                 }
                 Ok(())
@@ -78,10 +90,11 @@ impl Merge {
         match (self.state, self.plan.root, self.plan.part.work()) {
             (State::Log(top), _, _) => Ok(QueryResult::Streams(streams(top, params.direction))),
             (State::Metric(merged), Some(root), Work::Metric { leaves, grid }) => {
-                let mut values =
-                    merged.into_iter().zip(leaves).map(|(series, leaf)| Some(points(series, leaf))).collect();
-                let value = vector::evaluate(&root, &mut values, grid.len());
-                finish_metric(value, *grid, &params)
+                let pairs = merged.into_iter().zip(leaves);
+                let values = pairs.map(|(merged, leaf)| Some(points(merged.series, leaf, *grid))).collect();
+                let value = vector::evaluate(&root, values, grid.len())?;
+                let by_value = root.sorts() && params.step.is_none();
+                finish_metric(value, *grid, &params, by_value)
             }
             (State::Metric(_), _, _) => Err(unfit("a metric query without a root")),
         }
@@ -109,34 +122,58 @@ impl EntryLabels {
     }
 }
 
-fn add_series(
-    merged: &mut BTreeMap<Labels, Cells>,
-    part: SeriesPart,
-    leaf: &Leaf,
-    grid: Grid,
-) -> Result<(), EvalError> {
-    let (first, len) = (part.first as usize, part.counts.len());
-    let bytes_len = if leaf.aggregation.op.counts_bytes() { len } else { 0 };
-    if first.saturating_add(len) > grid.len() || part.bytes.len() != bytes_len {
+impl LeafSeries {
+    fn add(&mut self, part: SeriesPart, leaf: &Leaf, grid: Grid) -> Result<(), EvalError> {
+        check_fit(&part, leaf, grid)?;
+        let kept = Kept::by(&leaf.aggregation);
+        let series_count = self.series.len() as u64;
+        let cells = match self.series.entry(part.labels) {
+            MapEntry::Occupied(entry) => entry.into_mut(),
+            MapEntry::Vacant(entry) => {
+                if series_count >= u64::from(INNER_SERIES_MAX) {
+                    return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
+                }
+                if (series_count + 1) * grid.len() as u64 > CELLS_MAX {
+                    return Err(EvalError::CellsMax(CELLS_MAX));
+                }
+                let cells = |wanted: bool| vec![0; if wanted { grid.len() } else { 0 }];
+                let counts = cells(!matches!(kept, Kept::Sample(_)));
+                entry.insert(Cells { counts, bytes: cells(kept == Kept::Bytes), panes: BTreeMap::new() })
+            }
+        };
+        add_cells(&mut cells.counts, part.first as usize, &part.counts);
+        add_cells(&mut cells.bytes, part.first as usize, &part.bytes);
+        for pane in part.panes {
+            self.values += pane.summary.values();
+            match cells.panes.entry(pane.number) {
+                MapEntry::Occupied(entry) => entry.into_mut().merge(pane.summary),
+                MapEntry::Vacant(entry) => {
+                    self.panes += 1;
+                    entry.insert(pane.summary);
+                }
+            }
+        }
+        if self.values > VALUES_MAX {
+            return Err(EvalError::ValuesMax(VALUES_MAX));
+        }
+        if self.panes > PANES_MAX { Err(EvalError::CellsMax(PANES_MAX)) } else { Ok(()) }
+    }
+}
+
+/// Refuses a series that the leaf cannot have given.
+fn check_fit(part: &SeriesPart, leaf: &Leaf, grid: Grid) -> Result<(), EvalError> {
+    let len = part.counts.len();
+    let kept = Kept::by(&leaf.aggregation);
+    let bytes_len = if kept == Kept::Bytes { len } else { 0 };
+    if (part.first as usize).saturating_add(len) > grid.len() || part.bytes.len() != bytes_len {
         return Err(unfit("a series with other steps"));
     }
-    let series_count = merged.len() as u64;
-    let cells = match merged.entry(part.labels) {
-        MapEntry::Occupied(entry) => entry.into_mut(),
-        MapEntry::Vacant(entry) => {
-            if series_count >= u64::from(INNER_SERIES_MAX) {
-                return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
-            }
-            if (series_count + 1) * grid.len() as u64 > CELLS_MAX {
-                return Err(EvalError::CellsMax(CELLS_MAX));
-            }
-            let bytes = vec![0; if bytes_len > 0 { grid.len() } else { 0 }];
-            entry.insert(Cells { counts: vec![0; grid.len()], bytes })
-        }
+    let fits = match kept {
+        Kept::Count | Kept::Bytes => part.panes.is_empty(),
+        Kept::Sample(op) => len == 0 && part.panes.iter().all(|pane| pane.summary.fits(op)),
     };
-    add_cells(&mut cells.counts, first, &part.counts);
-    add_cells(&mut cells.bytes, first, &part.bytes);
-    Ok(())
+    let within = part.panes.iter().all(|pane| (pane.number as usize) < grid.panes());
+    if fits && within { Ok(()) } else { Err(unfit("a series of another function")) }
 }
 
 fn add_cells(cells: &mut [u64], first: usize, more: &[u64]) {
@@ -145,22 +182,26 @@ fn add_cells(cells: &mut [u64], first: usize, more: &[u64]) {
     }
 }
 
-/// Turns what was counted into the values of the range function.
-fn points(merged: BTreeMap<Labels, Cells>, leaf: &Leaf) -> Vec<Series> {
-    let divisor = if leaf.aggregation.op.is_rate() { leaf.aggregation.range.as_seconds() } else { 1.0 };
-    let value = |count: u64, bytes: u64| match leaf.aggregation.op {
-        RangeOp::BytesOverTime | RangeOp::BytesRate => bytes as f64 / divisor,
-        // The plan refuses the others so far.
-        _ => count as f64 / divisor,
-    };
-    let points = |cells: Cells| {
-        let bytes = cells.bytes.iter().copied().chain(std::iter::repeat(0));
-        cells.counts.iter().zip(bytes).map(|(count, bytes)| (*count > 0).then(|| value(*count, bytes))).collect()
+/// Turns what was found into the values of the range function.
+fn points(merged: BTreeMap<Labels, Cells>, leaf: &Leaf, grid: Grid) -> Vec<Series> {
+    let aggregation = &leaf.aggregation;
+    let divisor = if aggregation.op.is_rate() { aggregation.range.as_seconds() } else { 1.0 };
+    let points = |cells: Cells| -> Vec<Option<f64>> {
+        let value = |(count, amount): (&u64, &u64)| (*count > 0).then_some(*amount as f64 / divisor);
+        match Kept::by(aggregation) {
+            Kept::Count => cells.counts.iter().map(|count| value((count, count))).collect(),
+            Kept::Bytes => cells.counts.iter().zip(&cells.bytes).map(value).collect(),
+            Kept::Sample(_) => {
+                let panes = cells.panes.into_iter().map(|(number, summary)| Pane { number, summary });
+                range::values(&panes.collect::<Vec<_>>(), aggregation, grid)
+            }
+        }
     };
     merged.into_iter().map(|(labels, cells)| Series { labels, points: points(cells) }).collect()
 }
 
-fn finish_metric(value: Value, grid: Grid, params: &QueryParams) -> Result<QueryResult, EvalError> {
+/// `by_value`: whether the series are in the order that the query asks for.
+fn finish_metric(value: Value, grid: Grid, params: &QueryParams, by_value: bool) -> Result<QueryResult, EvalError> {
     let mut series = match (value, params.step) {
         (Value::Scalar(number), None) => {
             return Ok(QueryResult::Scalar { timestamp: params.start, value: number });
@@ -175,7 +216,9 @@ fn finish_metric(value: Value, grid: Grid, params: &QueryParams) -> Result<Query
     if series.len() > params.series_max as usize {
         return Err(EvalError::SeriesMax(params.series_max));
     }
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    if !by_value {
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    }
     match params.step {
         None => {
             let sample = |one: Series| {

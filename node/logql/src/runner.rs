@@ -3,6 +3,7 @@
 
 mod log;
 mod metric;
+mod sample;
 mod series;
 mod top;
 
@@ -17,6 +18,7 @@ use crate::plan::{QueryParams, Work};
 use crate::selector::StreamMatcher;
 use log::LogRunner;
 use metric::LeafRunner;
+pub(crate) use series::Kept;
 pub(crate) use top::{Found, Top};
 
 /// Runs a part.

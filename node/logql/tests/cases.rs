@@ -7,6 +7,8 @@
 mod check;
 #[path = "cases/logs.rs"]
 mod logs;
+#[path = "cases/metric.rs"]
+mod metric;
 #[path = "cases/metrics.rs"]
 mod metrics;
 #[path = "cases/parsers.rs"]

@@ -423,7 +423,8 @@ proptest! {
         let params = QueryParams::range(Timestamp::from_nanos(0), Timestamp::from_nanos(5), Duration::from_nanos(1));
         let entry = Entry { stream, timestamp: Timestamp::MIN, rank: 0, line: String::new(), metadata: vec![], parsed: vec![] };
         let lines = Partial::Log { streams: vec![Labels::default()], entries: vec![entry] };
-        let part = SeriesPart { labels: Labels::default(), first, counts: counts.clone(), bytes: bytes.clone() };
+        let (counts_of, bytes_of) = (counts.clone(), bytes.clone());
+        let part = SeriesPart { labels: Labels::default(), first, counts: counts_of, bytes: bytes_of, panes: vec![] };
         let series = Partial::Metric { leaves: vec![vec![part.clone(), part]; leaves] };
         for (query, is_log) in [("{a=\"b\"}", true), ("bytes_rate({a=\"b\"}[5m])", false)] {
             let expr = parse(query).expect("a query");

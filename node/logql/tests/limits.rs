@@ -51,7 +51,7 @@ fn series_of_an_inner_aggregation() {
     assert!(runner.add_rows(&streams(0..max, "x")).is_ok());
     let error = runner.add_rows(&streams(max..max + 1, "x")).unwrap_err();
     assert_eq!(error, EvalError::SeriesMax(INNER_SERIES_MAX));
-    assert!(error.to_string().starts_with("maximum of series (20000) reached for a single query"));
+    assert!(error.to_string().starts_with("maximum number of series (20000) reached for a single query"));
 }
 
 #[test]
@@ -65,7 +65,8 @@ fn cells_of_an_inner_aggregation() {
 
 #[test]
 fn series_and_cells_that_come_back() {
-    let part = |number: u64| SeriesPart { labels: labels(number), first: 0, counts: vec![1], bytes: vec![] };
+    let part =
+        |number: u64| SeriesPart { labels: labels(number), first: 0, counts: vec![1], bytes: vec![], panes: vec![] };
     let add = |merge: &mut Merge, numbers: std::ops::Range<u64>| {
         merge.add(Partial::Metric { leaves: vec![numbers.map(part).collect()] })
     };
@@ -79,7 +80,7 @@ fn series_and_cells_that_come_back() {
     assert!(add(&mut merge, 0..fitting).is_ok());
     assert_eq!(add(&mut merge, fitting..fitting + 1), Err(EvalError::CellsMax(CELLS_MAX)));
     // Counts that a peer made up do not overflow.
-    let huge = SeriesPart { labels: labels(0), first: 0, counts: vec![u64::MAX], bytes: vec![] };
+    let huge = SeriesPart { labels: labels(0), first: 0, counts: vec![u64::MAX], bytes: vec![], panes: vec![] };
     assert!(merge.add(Partial::Metric { leaves: vec![vec![huge.clone(), huge]] }).is_ok());
     assert!(merge.finish().is_ok());
 }

@@ -188,8 +188,8 @@ impl Parser<'_> {
         };
         let ((_, target), (_, replacement), (_, source), (pattern_at, pattern)) = (text()?, text()?, text()?, text()?);
         self.expect_sign(Sign::ParenClose)?;
-        if let Some(bad) = [&target, &source].into_iter().find(|name| !is_label_name(name)) {
-            let message = format!("invalid label name in label_replace: {bad:?}");
+        if !is_label_name(&target) {
+            let message = format!("invalid label name in label_replace: {target:?}");
             return Err(ParseError::at(self.text, at, message));
         }
         self.check_regex(pattern_at, anchored(&pattern))?;

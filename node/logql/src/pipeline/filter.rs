@@ -3,7 +3,7 @@
 //! A comparison with a number, a duration or a size lets lines with an error pass: only tests of text can drop those, as
 //! the language has it. A value that does not read as the wanted kind sets an error and lets the line pass.
 
-use super::labels::RowLabels;
+use super::labels::{ERROR, RowLabels};
 use crate::ast::{CompareOp, LabelFilter, Quantity};
 use crate::duration::{byte_size, label_duration};
 use crate::error::PlanError;
@@ -44,6 +44,25 @@ impl Filter {
                 Filter::Or(left, right)
             }
         })
+    }
+
+    /// Tells whether the line passes; may set its error, and notes if the filter asks for a line with one.
+    pub(crate) fn passes(&self, row: &mut RowLabels<'_>) -> bool {
+        let passes = self.keeps(row);
+        if passes && row.fields.error().is_some() && self.asks_for_error(row) {
+            row.fields.keep_error();
+        }
+        passes
+    }
+
+    /// Tells whether a part by which the line passes is a test of its error: such a filter means the line as it is.
+    fn asks_for_error(&self, row: &mut RowLabels<'_>) -> bool {
+        match self {
+            Filter::Text(test) => test.name == ERROR && self.keeps(row),
+            Filter::Compare { .. } | Filter::Ip { .. } => false,
+            Filter::And(left, right) => self.keeps(row) && (left.asks_for_error(row) || right.asks_for_error(row)),
+            Filter::Or(left, right) => left.asks_for_error(row) || right.asks_for_error(row),
+        }
     }
 
     /// Tells whether the line passes; may set its error.

@@ -76,6 +76,8 @@ pub(crate) struct Fields {
     seen: usize,
     /// The values of `__error__` and `__error_details__`.
     error: Option<(&'static str, String)>,
+    /// Whether a filter asked for the line with its error.
+    error_kept: bool,
 }
 
 impl Fields {
@@ -84,6 +86,7 @@ impl Fields {
         self.pairs.clear();
         self.seen = 0;
         self.error = None;
+        self.error_kept = false;
     }
 
     /// Returns the labels taken out, in the order in which they came.
@@ -94,6 +97,16 @@ impl Fields {
     /// Returns the kind and the details of the error, if there was one.
     pub(crate) fn error(&self) -> Option<(&'static str, &str)> {
         self.error.as_ref().map(|(kind, details)| (*kind, details.as_str()))
+    }
+
+    /// Notes that a filter asked for the line with its error.
+    pub(crate) fn keep_error(&mut self) {
+        self.error_kept = true;
+    }
+
+    /// Returns the error that nobody asked for: it fails a metric query.
+    pub(crate) fn unwanted_error(&self) -> Option<(&'static str, &str)> {
+        self.error().filter(|_| !self.error_kept)
     }
 
     /// Remembers an error; the first of a line is kept.

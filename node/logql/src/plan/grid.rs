@@ -62,6 +62,27 @@ impl Grid {
         (from, to)
     }
 
+    /// Returns how many panes there can be: the steps that cover a record change at most twice a step.
+    pub(crate) fn panes(&self) -> usize {
+        2 * self.count + 1
+    }
+
+    /// Returns the number of the pane whose records the steps from the first, included, to the last, excluded, cover. Both
+    /// ends only ever move on, so their sum tells panes apart and puts them in order.
+    pub(crate) fn pane_number(from: usize, to: usize) -> u32 {
+        u32::try_from(from + to).expect("the steps are bounded")
+    }
+
+    /// Returns the first and the last pane that step `at` covers.
+    pub(crate) fn panes_of(&self, at: usize, range: Nanoseconds, offset: Nanoseconds) -> (u32, u32) {
+        let covered = self.step_range(at, range, offset);
+        let number = |time: Timestamp| {
+            let (from, to) = self.steps_over(time, range, offset);
+            Self::pane_number(from, to)
+        };
+        (number(covered.start), number(Timestamp::from_nanos(covered.end.as_nanos().saturating_sub(1))))
+    }
+
     /// Returns how many steps lie less than `nanos` after the first one: the place of the first step at or behind it.
     fn steps_before(&self, nanos: i64) -> usize {
         if nanos <= 0 {
@@ -113,6 +134,13 @@ mod tests {
                 let step_time = grid.time(at).as_nanos() - offset.0;
                 let covered = step_time - range.0 < time && time <= step_time;
                 prop_assert_eq!(from <= at && at < to, covered);
+            }
+            let pane = (from < to).then(|| Grid::pane_number(from, to));
+            for at in 0..grid.len() {
+                let (first, last) = grid.panes_of(at, range, offset);
+                let covered = from <= at && at < to;
+                prop_assert_eq!(covered, pane.is_some_and(|pane| first <= pane && pane <= last));
+                prop_assert!((last as usize) < grid.panes());
             }
             let whole = grid.record_range(range, offset);
             prop_assert!(from >= to || whole.contains(Timestamp::from_nanos(time)));

@@ -1,104 +1,235 @@
 //! Takes the range aggregations out of a metric expression: they run beside the data, the rest at the coordinator.
 //!
-//! A sum directly over one is moved down to it, because sums and counts of lines add up exactly, whoever counted them;
-//! the labels that the sum drops then never travel. Under any other aggregation the whole series travel: the greatest of
-//! the counts of two nodes is not the greatest count.
+//! A sum over one that adds up is moved down to it, and so are the greatest of greatest and the least of least, through
+//! any number of them; the labels that they drop then never travel. Under any other aggregation the whole series travel:
+//! the greatest of the counts of two nodes is not the greatest count.
 
-use crate::ast::{BinaryOp, Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
+use logmesh_protocol::record::Labels;
+use regex::Regex;
+
+use crate::ast::{
+    BinaryOp, BinaryOperation, Grouping, LabelReplace, MatchOp, Matching, MetricExpr, RangeAggregation, RangeOp,
+    Selector, VectorAggregation, VectorOp,
+};
 use crate::error::PlanError;
+use crate::pipeline::{ERROR, ERROR_DETAILS};
+use crate::regexes::anchored;
 
-/// A range aggregation, and the labels by which its series are summed up at once.
+/// A range aggregation, and the labels that tell its series apart.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Leaf {
     /// The aggregation.
     pub(crate) aggregation: RangeAggregation,
-    /// The labels that are left; all if there is no grouping.
-    pub(crate) grouping: Option<Grouping>,
+    /// The labels that are left.
+    pub(crate) key: Grouping,
 }
 
 /// What the coordinator does with the leaves' results.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Root {
     /// A number.
     Literal(f64),
+    /// A number as a series without labels.
+    VectorOf(f64),
     /// The result of a leaf.
     Leaf(usize),
+    /// A series with these labels where the leaf has none.
+    Absent {
+        /// The leaf.
+        leaf: usize,
+        /// The labels.
+        labels: Labels,
+    },
     /// An aggregation over series.
     Vector {
         /// The function.
         op: VectorOp,
+        /// How many series it chooses, if it chooses some.
+        parameter: Option<u32>,
         /// The groups.
         grouping: Grouping,
         /// What is aggregated.
         of: Box<Root>,
     },
-    /// An operation of which at most one operand is a vector.
+    /// An operation.
     Binary {
         /// The operator.
         op: BinaryOp,
         /// Whether a comparison gives 0 or 1.
         bool_result: bool,
+        /// Which series belong together.
+        matching: Matching,
         /// The left operand.
         left: Box<Root>,
         /// The right operand.
         right: Box<Root>,
     },
+    /// A label is made of another.
+    LabelReplace {
+        /// The series.
+        of: Box<Root>,
+        /// What to replace.
+        replace: LabelReplace,
+        /// The pattern, compiled.
+        regex: Regex,
+    },
 }
 
 impl Root {
-    fn is_scalar(&self) -> bool {
+    /// Tells whether the values decide about the order of an instant query's answer.
+    pub(crate) fn sorts(&self) -> bool {
         match self {
-            Root::Literal(_) => true,
-            Root::Leaf(_) | Root::Vector { .. } => false,
-            Root::Binary { left, right, .. } => left.is_scalar() && right.is_scalar(),
+            Root::Literal(_) | Root::VectorOf(_) | Root::Leaf(_) | Root::Absent { .. } => false,
+            Root::Vector { op, of, .. } => matches!(op, VectorOp::Sort | VectorOp::SortDesc) || of.sorts(),
+            Root::Binary { left, right, .. } => left.sorts() || right.sorts(),
+            Root::LabelReplace { of, .. } => of.sorts(),
         }
     }
 }
 
-/// Splits an expression; the root names the leaves by their place.
-pub(crate) fn lower(expr: &MetricExpr) -> Result<(Root, Vec<Leaf>), PlanError> {
-    let mut leaves = Vec::new();
-    let root = lower_into(expr, &mut leaves)?;
-    Ok((root, leaves))
+/// Splits an expression; the root names the leaves by their place. `instant`: whether there is one step only.
+pub(crate) fn lower(expr: &MetricExpr, instant: bool) -> Result<(Root, Vec<Leaf>), PlanError> {
+    let mut lowering = Lowering { leaves: Vec::new(), instant };
+    let root = lowering.expr(expr)?;
+    Ok((root, lowering.leaves))
 }
 
-fn lower_into(expr: &MetricExpr, leaves: &mut Vec<Leaf>) -> Result<Root, PlanError> {
-    match expr {
-        MetricExpr::Literal(number) => Ok(Root::Literal(*number)),
-        MetricExpr::Range(aggregation) => leaf(aggregation, None, leaves),
-        MetricExpr::Vector(aggregation) => lower_vector(aggregation, leaves),
-        MetricExpr::Binary(operation) => {
-            let left = lower_into(&operation.left, leaves)?;
-            let right = lower_into(&operation.right, leaves)?;
-            if !left.is_scalar() && !right.is_scalar() {
-                return Err(unsupported(&format!("{} between two vectors", operation.op)));
+struct Lowering {
+    leaves: Vec<Leaf>,
+    instant: bool,
+}
+
+impl Lowering {
+    fn expr(&mut self, expr: &MetricExpr) -> Result<Root, PlanError> {
+        match expr {
+            MetricExpr::Literal(number) => Ok(Root::Literal(*number)),
+            MetricExpr::VectorOf(number) => Ok(Root::VectorOf(*number)),
+            MetricExpr::Range(aggregation) if aggregation.op == RangeOp::AbsentOverTime => {
+                let leaf = self.leaf(aggregation, Grouping::By(Vec::new()));
+                Ok(Root::Absent { leaf, labels: absent_labels(&aggregation.log.selector) })
             }
-            let (left, right) = (Box::new(left), Box::new(right));
-            Ok(Root::Binary { op: operation.op, bool_result: operation.bool_result, left, right })
+            MetricExpr::Range(aggregation) => Ok(Root::Leaf(self.leaf(aggregation, own_key(aggregation)))),
+            MetricExpr::Vector(aggregation) => self.vector(aggregation),
+            MetricExpr::Binary(operation) => self.binary(operation),
+            MetricExpr::LabelReplace(replace) => {
+                let of = Box::new(self.expr(&replace.of)?);
+                Ok(Root::LabelReplace { of, replace: replace.clone(), regex: anchored(&replace.pattern)? })
+            }
         }
-        MetricExpr::VectorOf(_) | MetricExpr::LabelReplace(_) => Err(unsupported(&expr.to_string())),
     }
-}
 
-fn lower_vector(aggregation: &VectorAggregation, leaves: &mut Vec<Leaf>) -> Result<Root, PlanError> {
-    let grouping = aggregation.grouping.clone().unwrap_or(Grouping::By(Vec::new()));
-    match (&aggregation.op, &*aggregation.of) {
-        (VectorOp::Sum, MetricExpr::Range(range)) => leaf(range, Some(grouping), leaves),
-        (VectorOp::Sum | VectorOp::Min | VectorOp::Max | VectorOp::Avg | VectorOp::Count, of) => {
-            Ok(Root::Vector { op: aggregation.op, grouping, of: Box::new(lower_into(of, leaves)?) })
+    fn vector(&mut self, aggregation: &VectorAggregation) -> Result<Root, PlanError> {
+        if aggregation.op == VectorOp::ApproxTopk && !self.instant {
+            return Err(PlanError::Unsupported("approx_topk is only supported for instant queries".to_owned()));
         }
-        (op, _) => Err(unsupported(op.name())),
+        let grouping = grouping_of(aggregation);
+        if let Some((range, key)) = moved_down(aggregation.op, &aggregation.of) {
+            return Ok(Root::Leaf(self.leaf(range, within(&grouping, key))));
+        }
+        let of = Box::new(self.expr(&aggregation.of)?);
+        Ok(Root::Vector { op: aggregation.op, parameter: aggregation.parameter, grouping, of })
+    }
+
+    fn binary(&mut self, operation: &BinaryOperation) -> Result<Root, PlanError> {
+        let left = Box::new(self.expr(&operation.left)?);
+        let right = Box::new(self.expr(&operation.right)?);
+        let all = || Matching { labels: Grouping::Without(Vec::new()), group: None };
+        let matching = operation.matching.clone().unwrap_or_else(all);
+        Ok(Root::Binary { op: operation.op, bool_result: operation.bool_result, matching, left, right })
+    }
+
+    fn leaf(&mut self, aggregation: &RangeAggregation, key: Grouping) -> usize {
+        self.leaves.push(Leaf { aggregation: aggregation.clone(), key });
+        self.leaves.len() - 1
     }
 }
 
-fn unsupported(what: &str) -> PlanError {
-    PlanError::Unsupported(format!("{what} is not supported by this version of Logmesh"))
+fn grouping_of(aggregation: &VectorAggregation) -> Grouping {
+    aggregation.grouping.clone().unwrap_or(Grouping::By(Vec::new()))
 }
 
-fn leaf(aggregation: &RangeAggregation, grouping: Option<Grouping>, leaves: &mut Vec<Leaf>) -> Result<Root, PlanError> {
-    if aggregation.unwrap.is_some() || aggregation.grouping.is_some() || aggregation.op == RangeOp::AbsentOverTime {
-        return Err(unsupported(aggregation.op.name()));
+/// Returns the range aggregation to which `op` over `expr` may be moved down, and the labels that are left beneath `op`.
+fn moved_down(op: VectorOp, expr: &MetricExpr) -> Option<(&RangeAggregation, Grouping)> {
+    match expr {
+        MetricExpr::Range(range) if adds_up(op, range.op) => Some((range, own_key(range))),
+        MetricExpr::Vector(inner) if inner.op == op => {
+            let (range, key) = moved_down(op, &inner.of)?;
+            Some((range, within(&grouping_of(inner), key)))
+        }
+        MetricExpr::Literal(_)
+        | MetricExpr::VectorOf(_)
+        | MetricExpr::Range(_)
+        | MetricExpr::Vector(_)
+        | MetricExpr::Binary(_)
+        | MetricExpr::LabelReplace(_) => None,
     }
-    leaves.push(Leaf { aggregation: aggregation.clone(), grouping });
-    Ok(Root::Leaf(leaves.len() - 1))
+}
+
+/// Tells whether `op` over the results of the range function is the range function over all its lines together.
+fn adds_up(op: VectorOp, range: RangeOp) -> bool {
+    match range {
+        RangeOp::CountOverTime | RangeOp::Rate | RangeOp::BytesOverTime | RangeOp::BytesRate | RangeOp::SumOverTime => {
+            op == VectorOp::Sum
+        }
+        RangeOp::MinOverTime => op == VectorOp::Min,
+        RangeOp::MaxOverTime => op == VectorOp::Max,
+        RangeOp::AbsentOverTime
+        | RangeOp::RateCounter
+        | RangeOp::AvgOverTime
+        | RangeOp::StdvarOverTime
+        | RangeOp::StddevOverTime
+        | RangeOp::QuantileOverTime
+        | RangeOp::FirstOverTime
+        | RangeOp::LastOverTime => false,
+    }
+}
+
+/// Returns the labels that a range aggregation by itself leaves: without the unwrapped one, unless it is named; what it
+/// is grouped by keeps the labels of errors, so that an error that was let pass shows.
+fn own_key(aggregation: &RangeAggregation) -> Grouping {
+    let unwrapped = aggregation.unwrap.iter().map(|unwrap| unwrap.label.clone());
+    match &aggregation.grouping {
+        Some(Grouping::By(names)) => {
+            let errors = [ERROR, ERROR_DETAILS].map(str::to_owned);
+            Grouping::By(names.iter().cloned().chain(errors).collect())
+        }
+        Some(Grouping::Without(names)) => Grouping::Without(names.iter().cloned().chain(unwrapped).collect()),
+        None => Grouping::Without(unwrapped.collect()),
+    }
+}
+
+/// Returns the labels that are left if first `inner` and then `outer` is left.
+fn within(outer: &Grouping, inner: Grouping) -> Grouping {
+    let in_both = |some: &[String], others: &[String], wanted: bool| {
+        some.iter().filter(|name| others.contains(name) == wanted).cloned().collect()
+    };
+    match (outer, inner) {
+        (Grouping::By(outer), Grouping::By(inner)) => Grouping::By(in_both(outer, &inner, true)),
+        (Grouping::By(outer), Grouping::Without(inner)) => Grouping::By(in_both(outer, &inner, false)),
+        (Grouping::Without(outer), Grouping::By(inner)) => Grouping::By(in_both(&inner, outer, false)),
+        (Grouping::Without(outer), Grouping::Without(inner)) => Grouping::Without([outer.as_slice(), &inner].concat()),
+    }
+}
+
+/// Returns the labels of what is absent: those that the selector asks for with one single `=`.
+fn absent_labels(selector: &Selector) -> Labels {
+    let once = |name: &str| selector.matchers.iter().filter(|matcher| matcher.name == name).count() == 1;
+    let wanted = selector.matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal && once(&matcher.name));
+    Labels::new(wanted.map(|matcher| (matcher.name.clone(), matcher.value.clone())))
+}
+
+impl Grouping {
+    /// Tells whether the label is left.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Grouping::By(names) => names.iter().any(|other| other == name),
+            Grouping::Without(names) => !names.iter().any(|other| other == name),
+        }
+    }
+
+    /// Returns the labels that are left.
+    pub(crate) fn of(&self, labels: &Labels) -> Labels {
+        let left = labels.iter().filter(|(name, _)| self.has(name));
+        Labels::new(left.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
 }

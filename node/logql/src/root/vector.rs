@@ -1,11 +1,18 @@
 //! Evaluates what stands above the range aggregations, for all steps at once.
 
+mod aggregate;
+mod binary;
+mod matching;
+
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use logmesh_protocol::record::Labels;
+use regex::Regex;
 
-use crate::ast::{BinaryOp, Grouping, VectorOp};
-use crate::plan::Root;
+use crate::ast::LabelReplace;
+use crate::error::EvalError;
+use crate::plan::{CELLS_MAX, INNER_SERIES_MAX, Root};
 
 /// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,134 +30,144 @@ pub(super) struct Series {
     pub(super) points: Vec<Option<f64>>,
 }
 
-/// Evaluates `root`; each leaf is used once and taken out of `leaves`.
-pub(super) fn evaluate(root: &Root, leaves: &mut Vec<Option<Vec<Series>>>, steps: usize) -> Value {
-    match root {
-        Root::Literal(number) => Value::Scalar(*number),
-        Root::Leaf(at) => Value::Vector(leaves.get_mut(*at).and_then(Option::take).unwrap_or_default()),
-        Root::Vector { op, grouping, of } => match evaluate(of, leaves, steps) {
-            Value::Vector(series) => Value::Vector(aggregate(*op, grouping, series, steps)),
-            // The plan refuses aggregations of numbers.
-            Value::Scalar(number) => Value::Scalar(number),
-        },
-        Root::Binary { op, bool_result, left, right } => {
-            let left = evaluate(left, leaves, steps);
-            let right = evaluate(right, leaves, steps);
-            binary(*op, *bool_result, left, right)
+/// Evaluates `root`; each of the leaves is used once.
+pub(super) fn evaluate(root: &Root, leaves: Vec<Option<Vec<Series>>>, steps: usize) -> Result<Value, EvalError> {
+    Evaluation { leaves, steps }.value(root)
+}
+
+struct Evaluation {
+    leaves: Vec<Option<Vec<Series>>>,
+    steps: usize,
+}
+
+impl Evaluation {
+    fn value(&mut self, root: &Root) -> Result<Value, EvalError> {
+        match root {
+            Root::Literal(number) => Ok(Value::Scalar(*number)),
+            Root::Binary { op, bool_result, matching, left, right } => {
+                let (left, right) = (self.value(left)?, self.value(right)?);
+                match (left, right) {
+                    (Value::Scalar(left), Value::Scalar(right)) => Ok(Value::Scalar(binary::scalars(*op, left, right))),
+                    (Value::Vector(left), Value::Scalar(right)) => {
+                        Ok(Value::Vector(binary::with_scalar(left, |value| {
+                            binary::apply(*op, *bool_result, (value, right), value)
+                        })))
+                    }
+                    (Value::Scalar(left), Value::Vector(right)) => {
+                        Ok(Value::Vector(binary::with_scalar(right, |value| {
+                            binary::apply(*op, *bool_result, (left, value), value)
+                        })))
+                    }
+                    (Value::Vector(left), Value::Vector(right)) => {
+                        matching::vectors((*op, *bool_result), matching, left, right, self.steps).map(Value::Vector)
+                    }
+                }
+            }
+            Root::VectorOf(_)
+            | Root::Leaf(_)
+            | Root::Absent { .. }
+            | Root::Vector { .. }
+            | Root::LabelReplace { .. } => self.vector(root).map(Value::Vector),
         }
+    }
+
+    fn vector(&mut self, root: &Root) -> Result<Vec<Series>, EvalError> {
+        match root {
+            Root::VectorOf(number) => Ok(vec![self.constant(Labels::default(), *number)]),
+            Root::Leaf(at) => Ok(self.leaves.get_mut(*at).and_then(Option::take).unwrap_or_default()),
+            Root::Absent { leaf, labels } => {
+                let mut absent = self.constant(labels.clone(), 1.0);
+                for series in self.vector(&Root::Leaf(*leaf))? {
+                    for (point, _) in absent.points.iter_mut().zip(series.points).filter(|(_, there)| there.is_some()) {
+                        *point = None;
+                    }
+                }
+                Ok(vec![absent])
+            }
+            Root::Vector { op, parameter, grouping, of } => {
+                let of = self.vector(of)?;
+                Ok(aggregate::aggregate(*op, *parameter, grouping, of, self.steps))
+            }
+            Root::LabelReplace { of, replace, regex } => label_replace(self.vector(of)?, replace, regex, self.steps),
+            Root::Literal(_) | Root::Binary { .. } => match self.value(root)? {
+                Value::Vector(series) => Ok(series),
+                // The parser refuses numbers where vectors are needed.
+                Value::Scalar(number) => Ok(vec![self.constant(Labels::default(), number)]),
+            },
+        }
+    }
+
+    fn constant(&self, labels: Labels, number: f64) -> Series {
+        Series { labels, points: vec![Some(number); self.steps] }
     }
 }
 
-/// What is known of a group at one step.
-#[derive(Clone, Copy, Debug, Default)]
-struct Group {
-    count: u64,
-    sum: f64,
-    min: f64,
-    max: f64,
+/// Series whose labels are made, so that some may turn out to be one and the same.
+struct Collected {
+    steps: usize,
+    places: BTreeMap<Labels, usize>,
+    series: Vec<Series>,
 }
 
-impl Group {
-    fn add(&mut self, value: f64) {
-        // NaN gives way to any number, as in Prometheus.
-        if self.count == 0 || value < self.min || self.min.is_nan() {
-            self.min = value;
-        }
-        if self.count == 0 || value > self.max || self.max.is_nan() {
-            self.max = value;
-        }
-        self.count += 1;
-        self.sum += value;
+impl Collected {
+    fn new(steps: usize) -> Self {
+        Self { steps, places: BTreeMap::new(), series: Vec::new() }
     }
 
-    fn value(&self, op: VectorOp) -> Option<f64> {
-        let value = match op {
-            VectorOp::Sum => self.sum,
-            VectorOp::Min => self.min,
-            VectorOp::Max => self.max,
-            VectorOp::Avg => self.sum / self.count as f64,
-            VectorOp::Count => self.count as f64,
-            // The plan refuses the others so far.
-            _ => return None,
+    /// Returns the place of the series with these labels.
+    fn place(&mut self, labels: Labels) -> Result<usize, EvalError> {
+        let at = self.series.len();
+        let entry = match self.places.entry(labels) {
+            Entry::Occupied(entry) => return Ok(*entry.get()),
+            Entry::Vacant(entry) => entry,
         };
-        (self.count > 0).then_some(value)
+        if at >= INNER_SERIES_MAX as usize {
+            return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
+        }
+        if (at as u64 + 1) * self.steps as u64 > CELLS_MAX {
+            return Err(EvalError::CellsMax(CELLS_MAX));
+        }
+        self.series.push(Series { labels: entry.key().clone(), points: vec![None; self.steps] });
+        entry.insert(at);
+        Ok(at)
+    }
+
+    /// Sets the value at a step; `false` if there is one already.
+    fn set(&mut self, at: usize, step: usize, value: f64) -> bool {
+        self.series[at].points[step].replace(value).is_none()
     }
 }
 
-fn aggregate(op: VectorOp, grouping: &Grouping, series: Vec<Series>, steps: usize) -> Vec<Series> {
-    let mut groups: BTreeMap<Labels, Vec<Group>> = BTreeMap::new();
-    for one in series {
-        let cells = groups.entry(group_labels(grouping, &one.labels)).or_insert_with(|| vec![Group::default(); steps]);
-        for (cell, value) in cells.iter_mut().zip(one.points) {
-            if let Some(value) = value {
-                cell.add(value);
+fn label_replace(
+    of: Vec<Series>,
+    replace: &LabelReplace,
+    regex: &Regex,
+    steps: usize,
+) -> Result<Vec<Series>, EvalError> {
+    let mut replaced = Collected::new(steps);
+    for series in of {
+        let labels = replaced_labels(&series.labels, replace, regex);
+        let at = replaced.place(labels)?;
+        for (step, value) in series.points.into_iter().enumerate() {
+            if let Some(value) = value
+                && !replaced.set(at, step, value)
+            {
+                let message =
+                    format!("label_replace makes several series with the labels {}", replaced.series[at].labels);
+                return Err(EvalError::Matching(message));
             }
         }
     }
-    let finished = |(labels, cells): (Labels, Vec<Group>)| Series {
-        labels,
-        points: cells.iter().map(|cell| cell.value(op)).collect(),
+    Ok(replaced.series)
+}
+
+fn replaced_labels(labels: &Labels, replace: &LabelReplace, regex: &Regex) -> Labels {
+    let Some(found) = regex.captures(labels.value(&replace.source).unwrap_or_default()) else {
+        return labels.clone();
     };
-    groups.into_iter().map(finished).collect()
-}
-
-fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
-    let (names, listed) = match grouping {
-        Grouping::By(names) => (names, true),
-        Grouping::Without(names) => (names, false),
-    };
-    let kept = labels.iter().filter(|(name, _)| names.iter().any(|other| other == name) == listed);
-    Labels::new(kept.map(|(name, value)| (name.to_owned(), value.to_owned())))
-}
-
-fn binary(op: BinaryOp, bool_result: bool, left: Value, right: Value) -> Value {
-    match (left, right) {
-        (Value::Scalar(left), Value::Scalar(right)) => Value::Scalar(match op {
-            BinaryOp::Compare(compare) => f64::from(u8::from(compare.holds(&left, &right))),
-            op => arithmetic(op, left, right),
-        }),
-        (Value::Vector(series), Value::Scalar(number)) => {
-            map(series, |value| apply(op, bool_result, (value, number), value))
-        }
-        (Value::Scalar(number), Value::Vector(series)) => {
-            map(series, |value| apply(op, bool_result, (number, value), value))
-        }
-        // The plan refuses two vectors; without matching rules nothing matches.
-        (Value::Vector(_), Value::Vector(_)) => Value::Vector(Vec::new()),
-    }
-}
-
-fn map(mut series: Vec<Series>, apply: impl Fn(f64) -> Option<f64>) -> Value {
-    for point in series.iter_mut().flat_map(|one| &mut one.points) {
-        *point = point.and_then(&apply);
-    }
-    Value::Vector(series)
-}
-
-/// Applies an operator; a comparison without `bool` keeps `of_vector`, the operand that is the vector's, or drops it.
-fn apply(op: BinaryOp, bool_result: bool, (left, right): (f64, f64), of_vector: f64) -> Option<f64> {
-    match op {
-        BinaryOp::Compare(compare) => match (compare.holds(&left, &right), bool_result) {
-            (holds, true) => Some(f64::from(u8::from(holds))),
-            (true, false) => Some(of_vector),
-            (false, false) => None,
-        },
-        op => Some(arithmetic(op, left, right)),
-    }
-}
-
-/// Calculates; division by zero is no number, as in Loki.
-fn arithmetic(op: BinaryOp, left: f64, right: f64) -> f64 {
-    match op {
-        BinaryOp::Add => left + right,
-        BinaryOp::Subtract => left - right,
-        BinaryOp::Multiply => left * right,
-        BinaryOp::Divide | BinaryOp::Modulo if right == 0.0 => f64::NAN,
-        BinaryOp::Divide => left / right,
-        BinaryOp::Modulo => left % right,
-        BinaryOp::Power => left.powf(right),
-        BinaryOp::Compare(compare) => f64::from(u8::from(compare.holds(&left, &right))),
-        // The plan refuses them so far.
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => f64::NAN,
-    }
+    let mut value = String::new();
+    found.expand(&replace.replacement, &mut value);
+    let others = labels.iter().filter(|(name, _)| *name != replace.target);
+    let others = others.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Labels::new(others.chain([(replace.target.clone(), value)]))
 }

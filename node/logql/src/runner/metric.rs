@@ -10,13 +10,14 @@ use std::ops::Range;
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
 
-use super::series::{KeyLabels, SeriesTable};
+use super::sample::Sampler;
+use super::series::{Kept, SeriesTable};
 use super::{Stats, line_of, lines_bytes, rows_within};
 use crate::ast::Grouping;
 use crate::duration::Nanoseconds;
 use crate::error::{EvalError, PlanError};
 use crate::partial::SeriesPart;
-use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection};
+use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection, collect_names};
 use crate::plan::{Grid, Leaf};
 use crate::selector::StreamMatcher;
 
@@ -25,6 +26,9 @@ use crate::selector::StreamMatcher;
 pub(super) struct LeafRunner {
     matcher: StreamMatcher,
     pipeline: Pipeline,
+    sampler: Option<Sampler>,
+    /// Whether the samples themselves matter, rather than that there are any.
+    keeps_samples: bool,
     range: Nanoseconds,
     offset: Nanoseconds,
     grid: Grid,
@@ -39,17 +43,27 @@ pub(super) struct LeafRunner {
 impl LeafRunner {
     pub(super) fn new(leaf: &Leaf, matcher: StreamMatcher, grid: Grid) -> Result<Self, PlanError> {
         let aggregation = &leaf.aggregation;
-        let output = match &leaf.grouping {
-            Some(Grouping::By(names)) => Output::Names(names),
-            Some(Grouping::Without(_)) | None => Output::All,
+        let mut names = Vec::new();
+        let output = match &leaf.key {
+            Grouping::By(key) => {
+                names.extend(key.iter().cloned());
+                for unwrap in &aggregation.unwrap {
+                    names.push(unwrap.label.clone());
+                    unwrap.filters.iter().for_each(|filter| collect_names(filter, &mut names));
+                }
+                Output::Names(&names)
+            }
+            Grouping::Without(_) => Output::All,
         };
         Ok(Self {
             matcher,
             pipeline: Pipeline::new(&aggregation.log.stages, &output)?,
+            sampler: aggregation.unwrap.as_ref().map(Sampler::new).transpose()?,
+            keeps_samples: matches!(Kept::by(aggregation), Kept::Sample(_)),
             range: aggregation.range,
             offset: aggregation.offset,
             grid,
-            series: SeriesTable::new(KeyLabels::new(leaf.grouping.as_ref()), aggregation.op.counts_bytes(), grid),
+            series: SeriesTable::new(leaf.key.clone(), Kept::by(aggregation), grid),
             metadata: Pairs::default(),
             fields: Fields::default(),
             looks_at_metadata: false,
@@ -71,7 +85,7 @@ impl LeafRunner {
             self.stats.rows += range.len() as u64;
             self.stats.bytes += lines_bytes(rows, &range);
             let selection = self.pipeline.select(rows, range.clone());
-            if self.pipeline.has_steps() {
+            if self.pipeline.has_steps() || self.sampler.is_some() {
                 self.add_parsed(rows, stream, rows_of(selection, range))?;
             } else if self.metadata_matters(&stream.labels) {
                 self.add_by_metadata(rows, stream, rows_of(selection, range))?;
@@ -93,7 +107,7 @@ impl LeafRunner {
     /// Tells whether rows of a stream with these labels may count for different series because of their metadata.
     fn metadata_matters(&self, labels: &Labels) -> bool {
         let settled = |names: &Vec<String>| names.iter().all(|name| labels.value(name).is_some());
-        self.looks_at_metadata && !matches!(self.series.key(), KeyLabels::By(names) if settled(names))
+        self.looks_at_metadata && !matches!(self.series.key(), Grouping::By(names) if settled(names))
     }
 
     /// Counts rows that all belong to the series of their stream's labels.
@@ -184,6 +198,12 @@ impl LeafRunner {
     ) -> Result<(), EvalError> {
         let mut metadata_of = None;
         for row in found {
+            let time = rows.timestamps[row];
+            let steps = self.grid.steps_over(time, self.range, self.offset);
+            // Where the ranges do not meet, what lies between them is nobody's, not even its errors.
+            if steps.0 >= steps.1 {
+                continue;
+            }
             let at = rows.metadata_at.get(row).copied().filter(|_| self.looks_at_metadata);
             if metadata_of != Some(at) {
                 self.metadata.set_metadata(&stream.labels, at.map_or(&[], |_| rows.metadata_of(row)));
@@ -194,12 +214,22 @@ impl LeafRunner {
             if !self.pipeline.keeps(line_of(rows, row), &mut labels) {
                 continue;
             }
-            if let Some((kind, details)) = labels.fields.error() {
+            let sample = match &self.sampler {
+                None => None,
+                Some(sampler) => match sampler.sample(&mut labels) {
+                    None => continue,
+                    sample => sample,
+                },
+            };
+            if let Some((kind, details)) = labels.fields.unwanted_error() {
                 return Err(pipeline_error(kind, details, &labels));
             }
             let at = self.series.place(labels.iter())?;
             self.stats.rows_kept += 1;
-            self.add_row(at, rows, row);
+            match sample {
+                Some(value) if self.keeps_samples => self.series.add_sample(at, steps, time.as_nanos(), value)?,
+                _ => self.series.add(at, steps, 1, rows.line_range(row).len() as u64),
+            }
         }
         Ok(())
     }

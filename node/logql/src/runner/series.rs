@@ -1,39 +1,34 @@
-//! The series of a range aggregation while it runs, and what was counted for each of their steps.
+//! The series of a range aggregation while it runs: what was counted for each of their steps, or what the samples of each
+//! of their panes come to.
 
 use std::collections::HashMap;
 
 use logmesh_protocol::record::{Labels, put_metadata};
 
-use crate::ast::Grouping;
+use crate::ast::{Grouping, RangeAggregation, RangeOp};
 use crate::error::EvalError;
-use crate::partial::SeriesPart;
-use crate::plan::{CELLS_MAX, Grid, INNER_SERIES_MAX};
+use crate::partial::{Pane, SeriesPart};
+use crate::plan::{CELLS_MAX, Grid, INNER_SERIES_MAX, PANES_MAX, VALUES_MAX};
+use crate::summary::Summary;
 
-/// Which labels tell series apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum KeyLabels {
-    /// All.
-    All,
-    /// These.
-    By(Vec<String>),
-    /// All but these.
-    Without(Vec<String>),
+/// What is kept of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// That it is there.
+    Count,
+    /// And its length.
+    Bytes,
+    /// Its sample, as this function needs it.
+    Sample(RangeOp),
 }
 
-impl KeyLabels {
-    pub(super) fn new(grouping: Option<&Grouping>) -> Self {
-        match grouping {
-            None => KeyLabels::All,
-            Some(Grouping::By(names)) => KeyLabels::By(names.clone()),
-            Some(Grouping::Without(names)) => KeyLabels::Without(names.clone()),
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        match self {
-            KeyLabels::All => true,
-            KeyLabels::By(names) => names.iter().any(|other| other == name),
-            KeyLabels::Without(names) => !names.iter().any(|other| other == name),
+impl Kept {
+    /// Returns what an aggregation keeps.
+    pub(crate) fn by(aggregation: &RangeAggregation) -> Self {
+        match aggregation.op {
+            RangeOp::BytesOverTime | RangeOp::BytesRate => Kept::Bytes,
+            op if aggregation.unwrap.is_some() && op != RangeOp::AbsentOverTime => Kept::Sample(op),
+            _ => Kept::Count,
         }
     }
 }
@@ -41,9 +36,13 @@ impl KeyLabels {
 /// All series of one leaf.
 #[derive(Debug)]
 pub(super) struct SeriesTable {
-    key: KeyLabels,
-    counts_bytes: bool,
+    key: Grouping,
+    kept: Kept,
     steps: usize,
+    /// How many panes there are, in all series.
+    panes: u64,
+    /// How many samples are kept one by one, in all series.
+    values: u64,
     places: HashMap<Vec<u8>, usize>,
     series: Vec<Series>,
     scratch: Vec<u8>,
@@ -56,19 +55,23 @@ struct Series {
     labels: Labels,
     counts: Vec<u64>,
     bytes: Vec<u64>,
+    panes: Vec<Pane>,
+    /// The place of the pane of the last sample: the next one mostly belongs there too.
+    last: usize,
 }
 
 impl SeriesTable {
-    pub(super) fn new(key: KeyLabels, counts_bytes: bool, grid: Grid) -> Self {
-        Self { key, counts_bytes, steps: grid.len(), places: HashMap::new(), series: Vec::new(), scratch: Vec::new() }
+    pub(super) fn new(key: Grouping, kept: Kept, grid: Grid) -> Self {
+        let (places, series, scratch) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { key, kept, steps: grid.len(), panes: 0, values: 0, places, series, scratch }
     }
 
-    pub(super) fn key(&self) -> &KeyLabels {
+    pub(super) fn key(&self) -> &Grouping {
         &self.key
     }
 
     pub(super) fn counts_bytes(&self) -> bool {
-        self.counts_bytes
+        self.kept == Kept::Bytes
     }
 
     /// Returns the place of the series to which a row with these labels belongs.
@@ -91,11 +94,13 @@ impl SeriesTable {
             return Err(EvalError::CellsMax(CELLS_MAX));
         }
         self.places.insert(self.scratch.clone(), at);
-        let cells = self.steps + 1;
+        let cells = |wanted: bool| vec![0; if wanted { self.steps + 1 } else { 0 }];
         self.series.push(Series {
             labels: Labels::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))),
-            counts: vec![0; cells],
-            bytes: vec![0; if self.counts_bytes { cells } else { 0 }],
+            counts: cells(matches!(self.kept, Kept::Count | Kept::Bytes)),
+            bytes: cells(self.kept == Kept::Bytes),
+            panes: Vec::new(),
+            last: 0,
         });
         Ok(at)
     }
@@ -108,10 +113,46 @@ impl SeriesTable {
         let series = &mut self.series[at];
         series.counts[from] = series.counts[from].wrapping_add(count);
         series.counts[to] = series.counts[to].wrapping_sub(count);
-        if self.counts_bytes {
+        if self.kept == Kept::Bytes {
             series.bytes[from] = series.bytes[from].wrapping_add(bytes);
             series.bytes[to] = series.bytes[to].wrapping_sub(bytes);
         }
+    }
+
+    /// Adds a sample that these steps cover, for the function of the table.
+    pub(super) fn add_sample(
+        &mut self,
+        at: usize,
+        (from, to): (usize, usize),
+        time: i64,
+        value: f64,
+    ) -> Result<(), EvalError> {
+        let Kept::Sample(op) = self.kept else { return Ok(()) };
+        let pane = Grid::pane_number(from, to);
+        let series = &mut self.series[at];
+        if series.panes.get(series.last).is_none_or(|last| last.number != pane) {
+            match series.panes.binary_search_by_key(&pane, |pane| pane.number) {
+                Ok(found) => series.last = found,
+                Err(place) => {
+                    let Some(summary) = Summary::new(op, time, value) else { return Ok(()) };
+                    series.panes.insert(place, Pane { number: pane, summary });
+                    series.last = place;
+                    self.panes += 1;
+                    return self.check(op);
+                }
+            }
+        }
+        series.panes[series.last].summary.add(time, value);
+        self.check(op)
+    }
+
+    /// Checks the limits after one more sample.
+    fn check(&mut self, op: RangeOp) -> Result<(), EvalError> {
+        self.values += Summary::weight(op);
+        if self.values > VALUES_MAX {
+            return Err(EvalError::ValuesMax(VALUES_MAX));
+        }
+        if self.panes > PANES_MAX { Err(EvalError::CellsMax(PANES_MAX)) } else { Ok(()) }
     }
 
     /// Returns all series that counted anything.
@@ -124,14 +165,19 @@ impl Series {
     fn finish(mut self) -> Option<SeriesPart> {
         sum_up(&mut self.counts);
         sum_up(&mut self.bytes);
-        let first = self.counts.iter().position(|count| *count > 0)?;
-        let end = self.counts.iter().rposition(|count| *count > 0)? + 1;
+        let first = self.counts.iter().position(|count| *count > 0);
+        let end = self.counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+        if first.is_none() && self.panes.is_empty() {
+            return None;
+        }
+        let first = first.unwrap_or(0);
         let cells = |cells: &[u64]| cells.get(first..end).unwrap_or_default().to_vec();
         Some(SeriesPart {
             labels: self.labels,
             first: u32::try_from(first).expect("the steps are bounded"),
             counts: cells(&self.counts),
             bytes: cells(&self.bytes),
+            panes: self.panes,
         })
     }
 }

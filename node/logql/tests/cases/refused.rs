@@ -110,11 +110,6 @@ fn what_cannot_be_run_as_asked_is_refused() {
                 "0..11000 step 1s",
                 "error: the range and the step ask for 11001 points a series, more than 11000; ask for a longer step",
             ),
-            (
-                r#"rate({app="web"}[5m]) / rate({app="web"}[5m])"#,
-                "",
-                "error: / between two vectors is not supported by this version of Logmesh",
-            ),
         ],
     );
 }

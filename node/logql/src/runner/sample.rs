@@ -1,0 +1,137 @@
+//! Takes a line's sample out of its unwrapped label.
+//!
+//! A line without the label has no sample and drops out silently. A value that does not convert sets an error, which
+//! fails the query unless a label filter behind the unwrap says what to do with it; if it is kept, the sample is 0.
+
+use crate::ast::{Conversion, Unwrap};
+use crate::duration::{byte_size, label_duration};
+use crate::error::PlanError;
+use crate::pipeline::{Filter, RowLabels};
+
+/// An unwrap expression, ready to run.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    label: String,
+    conversion: Option<Conversion>,
+    filters: Vec<Filter>,
+}
+
+impl Sampler {
+    pub(super) fn new(unwrap: &Unwrap) -> Result<Self, PlanError> {
+        let filters = unwrap.filters.iter().map(Filter::new).collect::<Result<_, _>>()?;
+        Ok(Self { label: unwrap.label.clone(), conversion: unwrap.conversion, filters })
+    }
+
+    /// Returns the sample of a line, if it has one and the filters keep it; may set the line's error.
+    pub(super) fn sample(&self, row: &mut RowLabels<'_>) -> Option<f64> {
+        let text = row.value(&self.label).filter(|text| !text.is_empty())?;
+        let value = match convert(text, self.conversion) {
+            Ok(value) => value,
+            Err(details) => {
+                row.fields.set_error("SampleExtractionErr", details);
+                0.0
+            }
+        };
+        self.filters.iter().all(|filter| filter.passes(row)).then_some(value)
+    }
+}
+
+fn convert(text: &str, conversion: Option<Conversion>) -> Result<f64, String> {
+    match conversion {
+        None => parse_float(text),
+        Some(Conversion::Duration | Conversion::DurationSeconds) => match label_duration(text) {
+            Some(duration) => Ok(duration.as_seconds()),
+            None => Err(format!("{text:?} is not a duration")),
+        },
+        Some(Conversion::Bytes) => match byte_size(text) {
+            Some(bytes) => Ok(bytes as f64),
+            None => Err(format!("{text:?} is not a size in bytes")),
+        },
+    }
+}
+
+/// Reads a number as Go does, which reads hexadecimal ones too, and refuses those that are too large.
+fn parse_float(text: &str) -> Result<f64, String> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let signed_nan = unsigned.len() < text.len() && unsigned.eq_ignore_ascii_case("nan");
+    let parsed = match unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        Some(digits) => hexadecimal(digits).map(|value| if text.starts_with('-') { -value } else { value }),
+        None => text.parse::<f64>().ok().filter(|_| !signed_nan),
+    };
+    match parsed {
+        None => Err(format!("{text:?} is not a number")),
+        Some(value) if value.is_infinite() && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
+            Err(format!("{text:?} is a number out of range"))
+        }
+        Some(value) => Ok(value),
+    }
+}
+
+/// Reads what stands behind `0x`: digits with at most one point, and an exponent of two, which is not optional.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (digits, exponent) = text.split_once(['p', 'P'])?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let readable = plain.bytes().all(|byte| byte.is_ascii_digit()) && (1..=5).contains(&plain.len());
+    if !readable || whole.len() + fraction.len() > HEX_DIGITS_MAX {
+        return None;
+    }
+    let digits = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+    let exponent = exponent.parse::<i32>().ok()? - 4 * fraction.len() as i32;
+    // In two steps, for the power alone may be out of range where the product is not.
+    let half = exponent / 2;
+    Some(digits as f64 * 2f64.powi(half) * 2f64.powi(exponent - half))
+}
+
+/// So many hexadecimal digits make a mantissa that is read exactly, or rounded once.
+const HEX_DIGITS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_in_go() {
+        let cases: [(&str, Option<f64>); 24] = [
+            ("1", Some(1.0)),
+            ("-1.5", Some(-1.5)),
+            ("+.5", Some(0.5)),
+            ("1.", Some(1.0)),
+            ("1e3", Some(1_000.0)),
+            ("1E-3", Some(0.001)),
+            ("inf", Some(f64::INFINITY)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("0x1p-2", Some(0.25)),
+            ("-0X1.8P1", Some(-3.0)),
+            ("0x10", None),
+            ("0xp1", None),
+            ("0x1p", None),
+            ("0x1p+", None),
+            ("0x1p99999", None),
+            ("1e999", None),
+            ("-1e999", None),
+            ("+nan", None),
+            ("1_000", None),
+            ("1,5", None),
+            (" 1", None),
+            ("1s", None),
+            ("e5", None),
+            ("٣", None),
+        ];
+        for (text, value) in cases {
+            assert_eq!(parse_float(text).ok(), value, "{text}");
+        }
+        assert!(parse_float("NaN").is_ok_and(f64::is_nan));
+    }
+
+    #[test]
+    fn conversions_read_durations_and_sizes() {
+        let duration = |text| convert(text, Some(Conversion::Duration)).ok();
+        assert_eq!(duration("24s30ms"), Some(24.03));
+        assert_eq!(duration("-1m"), Some(-60.0));
+        assert_eq!(duration("5"), None);
+        let bytes = |text| convert(text, Some(Conversion::Bytes)).ok();
+        assert_eq!(bytes("5 MiB"), Some(5_242_880.0));
+        assert_eq!((bytes("3k"), bytes("1G"), bytes("x")), (Some(3_000.0), Some(1e9), None));
+    }
+}
