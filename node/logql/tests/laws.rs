@@ -495,6 +495,20 @@ const QUERIES: &[&str] = &[
     "max by (n) (count_over_time({s=~\".+\"} | json [9ns]))",
     "avg without (m) (rate({s=~\"1|2\"} != \"b\" [3ns]))",
     "count(count_over_time({s=~\".+\"} | json [9ns])) * 2",
+    "sum by (w) (sum_over_time({s=~\".+\"} | json | unwrap f [9ns]))",
+    "avg_over_time({s=~\".+\"} | json | unwrap f [7ns]) by (s)",
+    "stdvar_over_time({s=~\".+\"} | json | unwrap f [7ns] offset 3ns) by (w)",
+    "stddev_over_time({s=~\".+\"} | json | unwrap f | n > 1 [20ns]) by ()",
+    "quantile_over_time(0.3, {s=~\".+\"} | json | unwrap f [11ns]) by (w)",
+    "first_over_time({s=~\".+\"} | json | unwrap f [3ns]) by (w)",
+    "last_over_time({s=~\".+\"} | json | unwrap f [9ns]) by ()",
+    "max by (s) (max_over_time({s=~\".+\"} | json | unwrap n [4ns]))",
+    "min_over_time({s=~\".+\"} | json | unwrap f [9ns]) without (n, w, m)",
+    "sum(rate_counter({s=~\".+\"} | json | drop_f=\"\" | unwrap n [12ns]))",
+    "rate({s=~\".+\"} | unwrap m [5ns])",
+    "absent_over_time({s=\"1\"} | json | unwrap n | n > 3 [2ns])",
+    "topk(2, sum by (w, m) (rate({s=~\".+\"} | json | unwrap f [9ns])))",
+    "sum by (s) (rate({s=~\".+\"}[9ns])) / on () group_left sum(rate({s=~\".+\"}[9ns])) or vector(0)",
 ];
 
 /// Tells whether all rows of a block lie beyond the runner's bound.
@@ -521,7 +535,9 @@ fn rows(records: &[(u8, i64, u8, u8)]) -> Rows {
             rows.timestamps.push(Timestamp::from_nanos(*time));
             rows.metadata_at.push(u32::from(*metadata));
             let word = if number % 2 == 0 { "a" } else { "b" };
-            lines.extend_from_slice(format!("{{\"n\":{number},\"w\":\"{word}\"}}").as_bytes());
+            lines.extend_from_slice(
+                format!("{{\"n\":{number},\"f\":-{number}.{time}e{number},\"w\":\"{word}\"}}").as_bytes(),
+            );
             rows.line_ends.push(lines.len() as u32);
         }
         let labels = Arc::new(Labels::new([("s".to_owned(), stream.to_string())]));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_logql::{
-    CELLS_MAX, ENTRIES_BYTES_MAX, EvalError, INNER_SERIES_MAX, Merge, POINTS_MAX, Partial, QueryParams, Runner,
-    SeriesPart, parse, plan,
+    CELLS_MAX, ENTRIES_BYTES_MAX, EvalError, INNER_SERIES_MAX, Merge, PANES_MAX, POINTS_MAX, Pane, Partial,
+    QueryParams, Runner, SeriesPart, Summary, VALUES_MAX, parse, plan,
 };
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
@@ -83,6 +83,69 @@ fn series_and_cells_that_come_back() {
     let huge = SeriesPart { labels: labels(0), first: 0, counts: vec![u64::MAX], bytes: vec![], panes: vec![] };
     assert!(merge.add(Partial::Metric { leaves: vec![vec![huge.clone(), huge]] }).is_ok());
     assert!(merge.finish().is_ok());
+}
+
+#[test]
+fn single_values() {
+    let query = "quantile_over_time(0.5, {s=~\".+\"} | unwrap s [1h]) by ()";
+    let (mut runner, mut merge) = runner(query, 1);
+    let at_once = 1 << 17;
+    let rows = streams(0..at_once, "");
+    for _ in 0..VALUES_MAX / at_once {
+        assert!(runner.add_rows(&rows).is_ok());
+    }
+    let error = runner.add_rows(&streams(0..1, "")).unwrap_err();
+    assert_eq!(error, EvalError::ValuesMax(VALUES_MAX));
+    assert!(error.to_string().starts_with("the query would hold more than 4194304 single values in memory"));
+    let part = |count: u64| {
+        let pane = Pane { number: 1, summary: Summary::Values(vec![1.5; count as usize]) };
+        let part = SeriesPart { labels: labels(0), first: 0, counts: vec![], bytes: vec![], panes: vec![pane] };
+        Partial::Metric { leaves: vec![vec![part]] }
+    };
+    assert!(merge.add(part(VALUES_MAX)).is_ok());
+    assert_eq!(merge.add(part(1)), Err(EvalError::ValuesMax(VALUES_MAX)));
+}
+
+#[test]
+fn panes_of_samples() {
+    let series = u64::from(INNER_SERIES_MAX);
+    let steps = 50;
+    let (mut runner, _) = runner("max_over_time({s=~\".+\"} | unwrap s [1ns]) by (s)", steps);
+    let mut rows = streams(0..series, "");
+    for at in 0..steps {
+        rows.timestamps.fill(Timestamp::from_nanos(1 + at as i64));
+        let fits = (at + 1) * series <= PANES_MAX;
+        match runner.add_rows(&rows) {
+            Ok(_) => assert!(fits, "{at}"),
+            Err(error) => {
+                assert!(!fits, "{at}: {error}");
+                assert_eq!(error, EvalError::CellsMax(PANES_MAX));
+                return;
+            }
+        }
+    }
+    panic!("no limit");
+}
+
+#[test]
+fn panes_that_do_not_fit_are_refused() {
+    let add = |query: &str, number: u32, summary: Summary| {
+        let (_, mut merge) = runner(query, 3);
+        let panes = vec![Pane { number, summary }];
+        let part = SeriesPart { labels: labels(0), first: 0, counts: vec![], bytes: vec![], panes };
+        merge.add(Partial::Metric { leaves: vec![vec![part]] }).and_then(|()| merge.finish())
+    };
+    let max = "max_over_time({s=~\".+\"} | unwrap s [1h])";
+    assert!(add(max, 6, Summary::Greatest(1.0)).is_ok());
+    for (query, number, summary) in [
+        (max, 7, Summary::Greatest(1.0)),
+        (max, 0, Summary::Least(1.0)),
+        (max, 0, Summary::Values(vec![])),
+        ("count_over_time({s=~\".+\"}[1h])", 0, Summary::Greatest(1.0)),
+        ("rate({s=~\".+\"}[1h])", 0, Summary::Greatest(1.0)),
+    ] {
+        assert!(matches!(add(query, number, summary), Err(EvalError::Partial(_))), "{query} {number}");
+    }
 }
 
 #[test]

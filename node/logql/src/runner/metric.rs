@@ -47,7 +47,7 @@ impl LeafRunner {
         let output = match &leaf.key {
             Grouping::By(key) => {
                 names.extend(key.iter().cloned());
-                for unwrap in &aggregation.unwrap {
+                if let Some(unwrap) = &aggregation.unwrap {
                     names.push(unwrap.label.clone());
                     unwrap.filters.iter().for_each(|filter| collect_names(filter, &mut names));
                 }

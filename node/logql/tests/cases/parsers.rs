@@ -90,9 +90,8 @@ fn json_is_checked_to_its_end() {
     ];
     for line in broken {
         let record = format!("{{x=\"1\"}} 1 {line}");
-        let error = "| json | __error__=\"JSONParserErr\" | __error_details__!=\"\"";
-        let query = format!("count_over_time({{x=\"1\"}} {error} [5s])");
-        let found = crate::check::answer(&query, "at 2", &crate::check::read_records(&record));
+        let query = "count_over_time({x=\"1\"} | json | __error_details__!=\"\" [5s])";
+        let found = crate::check::answer(query, "at 2", &crate::check::read_records(&record));
         assert!(
             found.as_ref().is_err_and(|error| error.starts_with("pipeline error: 'JSONParserErr'")),
             "{line}: {found:?}"

@@ -107,7 +107,8 @@ fn choose(
             // The sort is stable, so equal values stay in the order of their labels.
             values.sort_by(|a, b| order(&a.0, &b.0));
             for (value, at) in values.iter().take(count) {
-                chosen[*at][step] = Some(*value);
+                let points: &mut Vec<Option<f64>> = &mut chosen[*at];
+                points[step] = Some(*value);
             }
         }
     }
