@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::host::Trap;
+use crate::spec::{DiskQuality, Latency};
 use crate::world::{World, node};
 
 /// What came of one seed.
@@ -31,7 +32,7 @@ pub struct Outcome {
 /// Runs the world of `seed`.
 pub fn run(seed: u64) -> Outcome {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
-    let count = rng.random_range(3..=6u8);
+    let count = rng.random_range(3..=6u16);
     let config = Config { copies: rng.random_range(2..=3), ..World::quick() };
     let mut world = World::new(seed, count, &config);
     world.run_for(Duration::from_secs(2));
@@ -41,7 +42,7 @@ pub fn run(seed: u64) -> Outcome {
         let pause = swarm.rng.random_range(1..1_500);
         world.run_for(Duration::from_millis(pause));
     }
-    world.note("mend".to_owned());
+    world.note(|| "mend".to_owned());
     swarm.mend(&mut world);
     let converged = world.converge_within(CONVERGENCE_MAX);
     // Converged is not yet seen: gossip takes a while to tell who is up.
@@ -72,19 +73,19 @@ struct Swarm {
     rng: ChaCha8Rng,
     /// Which kinds of faults this world knows: with all at once they hide each other.
     features: [bool; 10],
-    count: u8,
+    count: u16,
     wiped_at: Option<u64>,
 }
 
 impl Swarm {
-    fn any(&mut self) -> u8 {
+    fn any(&mut self) -> u16 {
         self.rng.random_range(0..self.count)
     }
 
     fn step(&mut self, world: &mut World) {
         let index = self.any();
         let die = self.rng.random_range(0..24);
-        world.note(format!("die {die} for {:?}", node(index)));
+        world.note(|| format!("die {die} for {:?}", node(index)));
         match die {
             0 if self.features[0] && world.is_up(index) => world.crash(index),
             1 if self.features[1] => self.partition(world),
@@ -110,7 +111,7 @@ impl Swarm {
             }
             8 if self.features[8] => {
                 let latency = Duration::from_millis(self.rng.random_range(1..800));
-                world.host(index).disk_latency = latency;
+                world.host(index).quality.fsync = Latency::between(latency, latency * 2);
             }
             9 if self.features[9] && self.count < 8 => {
                 world.join(self.count);
@@ -126,7 +127,7 @@ impl Swarm {
     }
 
     /// Stops a host in order, and now and then a second one at the same time.
-    fn stop(&mut self, world: &mut World, index: u8) {
+    fn stop(&mut self, world: &mut World, index: u16) {
         let other = self.any();
         let both = self.rng.random_bool(0.5);
         for index in [Some(index), Some(other).filter(|_| both)].into_iter().flatten() {
@@ -136,7 +137,7 @@ impl Swarm {
         }
     }
 
-    fn work(&mut self, world: &mut World, index: u8) {
+    fn work(&mut self, world: &mut World, index: u16) {
         if !world.is_up(index) {
             return;
         }
@@ -151,8 +152,8 @@ impl Swarm {
 
     fn partition(&mut self, world: &mut World) {
         world.network.heal();
-        world.note("partition".to_owned());
-        let (one, other): (Vec<u8>, Vec<u8>) = (0..self.count).partition(|_| self.rng.random_bool(0.5));
+        world.note(|| "partition".to_owned());
+        let (one, other): (Vec<u16>, Vec<u16>) = (0..self.count).partition(|_| self.rng.random_bool(0.5));
         if self.rng.random_bool(0.3) {
             for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
                 world.network.cut(node(a), node(b));
@@ -163,7 +164,7 @@ impl Swarm {
     }
 
     /// One disk may be lost at a time: what only that disk had is lost, and the oracle knows.
-    fn may_wipe(&mut self, world: &World, index: u8) -> bool {
+    fn may_wipe(&mut self, world: &World, index: u16) -> bool {
         let is_due = self.wiped_at.is_none_or(|at| world.nanos - at >= WIPE_PAUSE.as_nanos() as u64);
         let may = is_due && world.is_up(index);
         if may {
@@ -177,7 +178,7 @@ impl Swarm {
         world.network.heal();
         for index in 0..self.count {
             world.host(index).disk.is_full = false;
-            world.host(index).disk_latency = Duration::from_millis(2);
+            world.host(index).quality = DiskQuality::default();
             world.host(index).trap = None;
             if !world.is_up(index) || world.stopped.contains_key(&node(index)) {
                 world.start(index);

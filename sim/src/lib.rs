@@ -3,10 +3,15 @@
 //! Nothing here may decide anything about the mesh: hosts perform what the machine wants, the network and the disks do them
 //! ill, and the oracle judges what came of it.
 
+pub mod clock;
 pub mod disk;
 pub mod fuzz;
 pub mod gossip;
 pub mod host;
+pub mod hosts;
 pub mod network;
 pub mod oracle;
+mod queue;
+pub mod sample;
+pub mod spec;
 pub mod world;

@@ -1,14 +1,18 @@
 //! The oracle: what the mesh has promised, against what is so. It sees all disks at once, which no node can.
+//!
+//! It judges queries in the manner of Jepsen's set-full checker: of each acknowledged batch it knows from when on it had to be seen, and
+//! when it last was not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use logmesh_protocol::id::{BatchId, NodeId};
-use logmesh_protocol::plan::Assignment;
 use logmesh_protocol::replica::Ticket;
 use logmesh_protocol::segment::SegmentId;
 use logmesh_protocol::seq_set::SeqSet;
+use logmesh_protocol::time::TimeRange;
 
-use crate::host::Host;
+use crate::hosts::{Hosts, node, slot};
 
 /// A batch's place.
 pub type Place = (SegmentId, u32);
@@ -16,18 +20,11 @@ pub type Place = (SegmentId, u32);
 /// All that was promised.
 #[derive(Debug, Default)]
 pub struct Oracle {
+    /// Where appends that are not answered yet got their place, and which node is to answer.
     placed: BTreeMap<Ticket, (NodeId, Place)>,
-    ids: BTreeMap<Place, BatchId>,
-    acknowledged: BTreeSet<Place>,
-    /// Acknowledged by a node right after a clean stop or its first start, before anybody who never stopped so could know that it writes:
-    /// the one thing that completeness cannot see, for the node is to be writable alone.
-    unseen: BTreeSet<Place>,
-    /// Which disks made each batch durable and were not harmed since.
-    safe: BTreeMap<Place, BTreeSet<NodeId>>,
-    /// Which disks ever made each batch durable.
-    ever: BTreeMap<Place, BTreeSet<NodeId>>,
-    /// Segments that expired: nobody owes them any more.
-    expired: BTreeSet<SegmentId>,
+    segments: BTreeMap<SegmentId, Known>,
+    /// Of the acknowledged batches that have not expired, how many are whole on how many disks.
+    copies: Vec<u64>,
     /// Promises that were broken.
     pub broken: Vec<String>,
     /// How many queries claimed to be complete, and how many did not.
@@ -38,56 +35,193 @@ pub struct Oracle {
     pub refused_count: u64,
 }
 
+/// What is known of a segment.
+#[derive(Debug, Default)]
+struct Known {
+    batches: Vec<Option<Batch>>,
+    /// Nobody owes it any more.
+    is_expired: bool,
+}
+
+/// What is known of a batch.
+#[derive(Debug)]
+struct Batch {
+    id: BatchId,
+    /// When it was acknowledged.
+    acknowledged: Option<u64>,
+    /// Acknowledged by a node right after a clean stop or its first start, before anybody who never stopped so could know that it
+    /// writes: the one thing that completeness cannot see, for the node is to be writable alone.
+    is_unseen: bool,
+    /// The slots of the hosts whose disks made it durable, and whether it is whole there still.
+    disks: Vec<(u16, bool)>,
+    /// When it was last missing in an answer to a query that began after the acknowledgement, and when it was first there.
+    absent: Option<u64>,
+    present: Option<u64>,
+}
+
+impl Batch {
+    fn copies(&self) -> usize {
+        self.disks.iter().filter(|(_, is_whole)| *is_whole).count()
+    }
+
+    fn is_owed(&self) -> bool {
+        self.acknowledged.is_some() && self.disks.iter().any(|(_, is_whole)| *is_whole)
+    }
+}
+
+/// What a query brought.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// When it was asked.
+    pub began: u64,
+    /// When it was answered.
+    pub ended: u64,
+    /// What was asked for.
+    pub range: TimeRange,
+    /// What was scanned.
+    pub found: &'a BTreeMap<SegmentId, SeqSet>,
+    /// Whether the answer says that it is complete.
+    pub claims_complete: bool,
+    /// Of whom anybody who answered knows.
+    pub remembered: &'a BTreeSet<NodeId>,
+}
+
+/// What an answer lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// How many batches.
+    pub batches: u64,
+    /// How long ago the oldest of them was acknowledged.
+    pub staleness: Duration,
+}
+
+/// What became of all acknowledged batches, as queries saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Seen, and never missed after the acknowledgement.
+    pub stable: u64,
+    /// Missed at first, and seen later.
+    pub stale: u64,
+    /// Missed by the last query that could have seen them.
+    pub lost: u64,
+    /// Never asked for.
+    pub unread: u64,
+    /// After how long the last of the stale ones was seen for good.
+    pub slowest: Duration,
+}
+
 impl Oracle {
     /// An append got its place.
     pub fn placed(&mut self, node: NodeId, ticket: Ticket, place: Place, id: BatchId) {
-        if let Some(other) = self.ids.insert(place, id).filter(|other| *other != id) {
-            self.broken.push(format!("one writer: {place:?} was given to {other:?} and to {id:?}"));
+        let batches = &mut self.segments.entry(place.0).or_default().batches;
+        let at = place.1 as usize;
+        if batches.len() <= at {
+            batches.resize_with(at + 1, || None);
+        }
+        match &batches[at] {
+            Some(other) if other.id != id => {
+                let other = other.id;
+                self.broken.push(format!("one writer: {place:?} was given to {other:?} and to {id:?}"));
+            }
+            Some(_) => {}
+            None => {
+                let disks = Vec::with_capacity(3);
+                batches[at] =
+                    Some(Batch { id, acknowledged: None, is_unseen: false, disks, absent: None, present: None });
+            }
         }
         self.placed.insert(ticket, (node, place));
+    }
+
+    fn find_mut(&mut self, place: Place) -> Option<&mut Batch> {
+        self.segments.get_mut(&place.0)?.batches.get_mut(place.1 as usize)?.as_mut()
+    }
+
+    fn find(&self, place: Place) -> Option<&Batch> {
+        self.segments.get(&place.0)?.batches.get(place.1 as usize)?.as_ref()
     }
 
     /// A disk has made batches durable.
     pub fn durable(&mut self, node: NodeId, places: impl IntoIterator<Item = Place>) {
         for place in places {
-            self.safe.entry(place).or_default().insert(node);
-            self.ever.entry(place).or_default().insert(node);
+            self.change(place, node, true);
         }
     }
 
     /// A disk has lost a batch through no fault of the machine.
     pub fn harmed(&mut self, node: NodeId, place: Place) {
-        if let Some(safe) = self.safe.get_mut(&place) {
-            safe.remove(&node);
+        self.change(place, node, false);
+    }
+
+    fn change(&mut self, place: Place, node: NodeId, becomes_whole: bool) {
+        let Some(slot) = slot(&node).and_then(|slot| u16::try_from(slot).ok()) else { return };
+        let Some(batch) = self.find_mut(place) else { return };
+        let before = batch.copies();
+        match batch.disks.iter_mut().find(|(disk, _)| *disk == slot) {
+            Some((_, is_whole)) => *is_whole = becomes_whole,
+            None if becomes_whole => batch.disks.push((slot, true)),
+            None => {}
         }
+        let (after, is_counted) = (batch.copies(), batch.acknowledged.is_some());
+        if is_counted && !self.segments[&place.0].is_expired {
+            self.recount(before, after);
+        }
+    }
+
+    fn recount(&mut self, before: usize, after: usize) {
+        self.uncount(before);
+        self.count(after);
+    }
+
+    fn count(&mut self, copies: usize) {
+        if self.copies.len() <= copies {
+            self.copies.resize(copies + 1, 0);
+        }
+        self.copies[copies] += 1;
+    }
+
+    fn uncount(&mut self, copies: usize) {
+        self.copies[copies] -= 1;
     }
 
     /// A disk was lost whole.
     pub fn wiped(&mut self, node: NodeId) {
-        self.safe.values_mut().for_each(|safe| {
-            safe.remove(&node);
-        });
+        let all =
+            self.segments.iter().flat_map(|(segment, known)| (0..).zip(&known.batches).map(|(seq, _)| (*segment, seq)));
+        for place in all.collect::<Vec<_>>() {
+            self.harmed(node, place);
+        }
     }
 
     /// A segment is past its retention.
     pub fn expired(&mut self, segment: SegmentId) {
-        self.expired.insert(segment);
+        let known = self.segments.entry(segment).or_default();
+        if std::mem::replace(&mut known.is_expired, true) {
+            return;
+        }
+        let counted = known.batches.iter().flatten().filter(|batch| batch.acknowledged.is_some());
+        for copies in counted.map(Batch::copies).collect::<Vec<_>>() {
+            self.uncount(copies);
+        }
     }
 
     /// Durable before acknowledged: so many disks must have the batch, the answering node's among them.
-    pub fn acknowledged(&mut self, ticket: Ticket, copies: u8, hosts: &BTreeMap<NodeId, Host>) {
-        let Some((node, place)) = self.placed.get(&ticket).copied() else {
+    pub fn acknowledged(&mut self, now: u64, ticket: Ticket, copies: u8, hosts: &Hosts) {
+        let Some((node, place)) = self.placed.remove(&ticket) else {
             self.broken.push(format!("durable before acknowledged: {ticket:?} was acknowledged without a place"));
             return;
         };
-        self.acknowledged.insert(place);
         self.acknowledged_count += 1;
-        if !hosts[&node].is_established {
-            self.unseen.insert(place);
+        let is_unseen = hosts.get(&node).is_none_or(|host| !host.is_established);
+        let is_expired = self.segments.get(&place.0).is_some_and(|known| known.is_expired);
+        let Some(batch) = self.find_mut(place) else { return };
+        let was_counted = batch.acknowledged.replace(now).is_some();
+        batch.is_unseen |= is_unseen;
+        let (whole, disks) = (batch.copies(), batch.disks.clone());
+        if !was_counted && !is_expired {
+            self.count(whole);
         }
-        let nowhere = BTreeSet::new();
-        let disks = self.ever.get(&place).unwrap_or(&nowhere);
-        if !disks.contains(&node) || !hosts.contains_key(&node) {
+        if !disks.iter().any(|(disk, _)| slot(&node) == Some(usize::from(*disk))) {
             self.broken.push(format!("durable before acknowledged: {place:?} is not on the disk of {node:?}"));
         }
         if disks.len() < usize::from(copies) {
@@ -98,12 +232,13 @@ impl Oracle {
     }
 
     /// A host lets a segment go that is not expired: others must have all of it by then.
-    pub fn dropped(&mut self, node: NodeId, segment: SegmentId, copies: u8, hosts: &BTreeMap<NodeId, Host>) {
+    pub fn dropped(&mut self, node: NodeId, segment: SegmentId, copies: u8, hosts: &Hosts) {
         let places: Vec<Place> = hosts[&node].disk.ledger(segment).into_iter().map(|(seq, _)| (segment, seq)).collect();
         for place in places {
-            let has = |host: &&Host| host.id != node && host.disk.keeps(place.0, place.1);
-            let others = hosts.values().filter(has).count();
-            // One of the holders may have found its copy damaged since it showed it.
+            // One of the holders may have found its copy damaged since it showed it, so keeping it is enough.
+            let named = self.find(place).into_iter().flat_map(|batch| &batch.disks);
+            let others = named.map(|(disk, _)| crate::hosts::node(*disk)).filter(|other| *other != node);
+            let others = others.filter(|other| hosts[other].disk.keeps(place.0, place.1)).count();
             if others < usize::from(copies).saturating_sub(1).max(1) {
                 self.broken
                     .push(format!("nothing is dropped too early: {place:?} by {node:?}, and {others} others have it"));
@@ -113,72 +248,107 @@ impl Oracle {
     }
 
     /// A client was refused.
-    pub fn refused(&mut self, _ticket: Ticket) {
+    pub fn refused(&mut self, ticket: Ticket) {
+        self.placed.remove(&ticket);
         self.refused_count += 1;
     }
 
     /// No acknowledged batch is lost while a disk that made it durable is unharmed; and no disk has what nobody wrote.
-    pub fn check_disks(&mut self, hosts: &BTreeMap<NodeId, Host>) {
-        let mut there: BTreeSet<Place> = BTreeSet::new();
+    pub fn check_disks(&mut self, hosts: &Hosts) {
+        let mut phantoms = Vec::new();
         for host in hosts.values() {
             for (segment, seq, id) in host.disk.ids() {
-                if self.ids.get(&(segment, seq)) != Some(&id) {
-                    self.broken.push(format!("no phantom: {:?} has {segment:?} {seq} that nobody wrote so", host.id));
-                }
-                if host.disk.has(segment, seq) {
-                    there.insert((segment, seq));
+                if self.find((segment, seq)).is_none_or(|batch| batch.id != id) {
+                    phantoms.push(format!("no phantom: {:?} has {segment:?} {seq} that nobody wrote so", host.id));
                 }
             }
         }
-        for place in self.owed().filter(|place| !there.contains(*place)).copied().collect::<Vec<_>>() {
-            self.broken
-                .push(format!("nothing acknowledged is lost: {place:?} is on no disk, {:?} had it", self.safe[&place]));
-        }
+        self.broken.append(&mut phantoms);
+        let has = |disk: &u16, place: &Place| {
+            hosts.at(usize::from(*disk)).is_some_and(|host| host.disk.has(place.0, place.1))
+        };
+        let lost: Vec<String> = self
+            .owed_batches()
+            .filter(|(place, batch)| !batch.disks.iter().any(|(disk, _)| has(disk, place)))
+            .map(|(place, batch)| {
+                format!("nothing acknowledged is lost: {place:?} is on no disk, {:?} had it", batch.disks)
+            })
+            .collect();
+        self.broken.extend(lost);
+    }
+
+    fn owed_batches(&self) -> impl Iterator<Item = (Place, &Batch)> {
+        let living = self.segments.iter().filter(|(_, known)| !known.is_expired);
+        let batches = living.flat_map(|(segment, known)| {
+            (0..).zip(&known.batches).filter_map(|(seq, batch)| Some(((*segment, seq), batch.as_ref()?)))
+        });
+        batches.filter(|(_, batch)| batch.is_owed())
     }
 
     /// Returns what was acknowledged and must still be there.
-    pub fn owed(&self) -> impl Iterator<Item = &Place> {
-        let unharmed = |place: &&Place| self.safe.get(*place).is_some_and(|safe| !safe.is_empty());
-        self.acknowledged.iter().filter(unharmed).filter(|(segment, _)| !self.expired.contains(segment))
+    pub fn owed(&self) -> impl Iterator<Item = Place> {
+        self.owed_batches().map(|(place, _)| place)
     }
 
-    /// Sound completeness: an answer that says that it is complete contains all that was acknowledged; and none contains anything twice.
-    /// What only such disks have as nobody who answers remembers (all who did have lost theirs since) cannot be known to miss.
-    pub fn check_answer(
-        &mut self,
-        assignment: &Assignment,
-        own: &BTreeMap<NodeId, Vec<(SegmentId, SeqSet)>>,
-        hosts: &BTreeMap<NodeId, Host>,
-    ) {
-        let mut scanned: BTreeMap<SegmentId, SeqSet> = BTreeMap::new();
-        let owned = assignment.own.iter().flat_map(|(node, scan)| {
-            let segments = own.get(node).into_iter().flatten().filter(|(id, _)| id.journal.boot >= scan.since);
-            segments.map(|(id, held)| (*id, held.difference(scan.except.get(id).unwrap_or(&SeqSet::new()))))
-        });
-        for (segment, seqs) in owned.chain(assignment.scans.values().flatten().cloned()) {
-            let before = scanned.entry(segment).or_default();
-            if !before.intersection(&seqs).is_empty() {
-                self.broken.push(format!("no duplicates: batches of {segment:?} are scanned twice"));
+    /// Returns how many acknowledged batches are whole on how many disks.
+    pub fn copies(&self) -> &[u64] {
+        &self.copies
+    }
+
+    /// Sound completeness: an answer that says that it is complete contains all that was acknowledged before the query began. What only
+    /// such disks have as nobody who answers remembers (all who did have lost theirs since) cannot be known to miss.
+    pub fn check_answer(&mut self, answer: &Answer<'_>) -> Lacking {
+        let mut lacking = Lacking::default();
+        let mut unsound = None;
+        for (segment, known) in self.segments.iter_mut().filter(|(_, known)| !known.is_expired) {
+            if !segment.window.overlaps(&answer.range) {
+                continue;
             }
-            *before = before.union(&seqs);
+            let nothing = SeqSet::new();
+            let found = answer.found.get(segment).unwrap_or(&nothing);
+            for (seq, batch) in (0..).zip(&mut known.batches) {
+                let Some(batch) = batch.as_mut().filter(|batch| batch.is_owed()) else { continue };
+                if found.contains(seq) {
+                    batch.present.get_or_insert(answer.ended);
+                    continue;
+                }
+                let Some(acknowledged) = batch.acknowledged.filter(|at| *at <= answer.began) else { continue };
+                batch.absent = Some(answer.ended);
+                lacking.batches += 1;
+                lacking.staleness = lacking.staleness.max(Duration::from_nanos(answer.ended - acknowledged));
+                let mut whole = batch.disks.iter().filter(|(_, is_whole)| *is_whole).map(|(disk, _)| node(*disk));
+                if !batch.is_unseen && unsound.is_none() && whole.any(|disk| answer.remembered.contains(&disk)) {
+                    unsound = Some(((*segment, seq), batch.disks.clone()));
+                }
+            }
         }
-        if !assignment.completeness.complete {
-            self.claims.1 += 1;
-            return;
+        match answer.claims_complete {
+            true => self.claims.0 += 1,
+            false => self.claims.1 += 1,
         }
-        self.claims.0 += 1;
-        let answering = assignment.own.keys().filter_map(|node| hosts.get(node)?.replica.as_ref());
-        let tables = answering.map(|replica| replica.members_table());
-        let remembered: BTreeSet<NodeId> = tables.flat_map(|table| table.rows().map(|row| row.node)).collect();
-        let is_known = |place: &&Place| !self.unseen.contains(*place) && !self.safe[*place].is_disjoint(&remembered);
-        let missing = self.owed().filter(is_known);
-        let missing =
-            missing.copied().find(|(segment, seq)| !scanned.get(segment).is_some_and(|seqs| seqs.contains(*seq)));
-        if let Some(place) = missing {
+        if let Some((place, disks)) = unsound.filter(|_| answer.claims_complete) {
             self.broken.push(format!(
-                "sound completeness: {place:?} is missing in an answer that says it is complete; {:?} have it",
-                self.safe[&place]
+                "sound completeness: {place:?} is missing in an answer that says it is complete; {disks:?} have it"
             ));
         }
+        lacking
+    }
+
+    /// Sums up what the queries saw.
+    pub fn reads(&self) -> Reads {
+        let mut reads = Reads::default();
+        for (_, batch) in self.owed_batches() {
+            match (batch.present, batch.absent) {
+                (None, None) => reads.unread += 1,
+                (Some(_), None) => reads.stable += 1,
+                (None, Some(_)) => reads.lost += 1,
+                (Some(present), Some(absent)) => {
+                    reads.stale += 1;
+                    let acknowledged = batch.acknowledged.unwrap_or(present);
+                    reads.slowest = reads.slowest.max(Duration::from_nanos(absent.saturating_sub(acknowledged)));
+                }
+            }
+        }
+        reads
     }
 }

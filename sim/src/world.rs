@@ -4,24 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use logmesh_protocol::config::Config;
-use logmesh_protocol::id::NodeId;
-use logmesh_protocol::message;
-use logmesh_protocol::plan::{self, Known, Standing};
-use logmesh_protocol::replica::{Announcement, Append, Input, Ticket};
-use logmesh_protocol::segment::{SegmentId, Window};
-use logmesh_protocol::time::{Instant, TimeRange, Timestamp};
+use logmesh_protocol::id::{Boot, NodeId};
+use logmesh_protocol::replica::{Append, Input, Ticket};
+use logmesh_protocol::segment::Window;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::gossip;
+use self::clients::Clients;
+use self::inquiry::Inquiry;
+use crate::gossip::{self, Exchange, Gossip};
 use crate::host::{Deed, Host, Trap, Work};
-use crate::network::{Network, Parcel};
+pub use crate::hosts::node;
+use crate::hosts::{Hosts, slot};
+use crate::network::{Network, Parcel, nanos};
 use crate::oracle::{Oracle, Place};
+use crate::sample::Sample;
+use crate::spec::{Fault, NodeSpec, Spec};
+
+mod clients;
+mod converge;
+mod faults;
+mod inquiry;
+mod look;
+mod perform;
 
 /// Everything there is.
 pub struct World {
     /// The hosts, by their ids.
-    pub hosts: BTreeMap<NodeId, Host>,
+    pub hosts: Hosts,
     /// The links between them.
     pub network: Network,
     /// What was promised.
@@ -30,54 +40,127 @@ pub struct World {
     pub answers: BTreeMap<Ticket, Option<u8>>,
     /// Which hosts stopped, and whether in order.
     pub stopped: BTreeMap<NodeId, bool>,
-    /// The nanoseconds since the world began.
+    /// The nanoseconds since the world began, less a second.
     pub nanos: u64,
-    config: Config,
-    /// Those that were there first: the seeds of all who join.
-    founders: BTreeSet<NodeId>,
-    rng: ChaCha8Rng,
-    queue: BTreeMap<(u64, u64), Happening>,
-    happened: u64,
-    tickets: u64,
     /// A hash of all that has happened, so that two runs can be compared.
     pub trace: u64,
-    /// What was done to the world and what the machines told, in order.
+    /// What was done to the world and what the machines told, in order; empty unless [`World::keeps_story`].
     pub story: Vec<String>,
+    /// Whether the story is written down.
+    pub keeps_story: bool,
+    /// What was seen from outside, as often as the spec says.
+    pub samples: Vec<Sample>,
+    spec: Spec,
+    gossip: Gossip,
+    clients: Clients,
+    inquiries: BTreeMap<u64, Inquiry>,
+    random: Streams,
+    queue: crate::queue::Queue<Happening>,
+    tickets: u64,
+    tickets_of_inquiries: u64,
+    /// What was asked since the world was last looked at.
+    asked: Vec<crate::sample::QuerySample>,
+    /// When all were last compared with all.
+    compared_at: u64,
+    /// Whether somebody is running whom nobody may know to.
+    has_strangers: bool,
+    /// Kept to be filled again.
+    deeds: Vec<Deed>,
+}
+
+/// One source of randomness for each purpose: that one of them is asked once more changes nothing for the others.
+struct Streams {
+    network: ChaCha8Rng,
+    disk: ChaCha8Rng,
+    gossip: ChaCha8Rng,
+    starts: ChaCha8Rng,
+    clients: ChaCha8Rng,
+    faults: ChaCha8Rng,
+}
+
+impl Streams {
+    fn new(seed: u64) -> Self {
+        let stream = |number| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(number);
+            rng
+        };
+        let [network, disk, gossip, starts, clients, faults] = [0, 1, 2, 3, 4, 5].map(stream);
+        Self { network, disk, gossip, starts, clients, faults }
+    }
 }
 
 enum Happening {
-    /// A parcel arrives, if the host is still in the start it was sent to.
+    /// A parcel arrives.
     Arrival { from: NodeId, to: NodeId, parcel: Parcel },
-    /// What a node tells of itself arrives.
-    Told { from: NodeId, to: NodeId, boot: logmesh_protocol::id::Boot, said: Announcement },
-    /// The disk is done.
-    Worked { node: NodeId, boot: logmesh_protocol::id::Boot, work: Work },
+    /// An fsync ends, if the host is still in the same start.
+    Written { node: NodeId, boot: Boot },
+    /// The disk is done with something else.
+    Worked { node: NodeId, boot: Boot, work: Work },
     /// A machine wants to be called.
     Wake(NodeId),
-    /// A host tells all others of itself and looks at what it has heard.
+    /// A host gossips.
     Gossip(NodeId),
+    /// An exchange of gossip that took its time ends.
+    Exchange(Exchange),
+    /// Something of the spec's timeline.
+    Fault(usize),
+    /// A client of a load pushes to the next of its nodes.
+    Push { load: usize, node: NodeId },
+    /// A client that was not answered well tries again.
+    Retry { load: usize, at: usize, tries: u8 },
+    /// Somebody is asked for everything.
+    Ask,
+    /// A question of a query reaches a node.
+    Asked { inquiry: u64, node: NodeId },
+    /// The node that was asked looks at what answers came.
+    Gather { inquiry: u64 },
+    /// The world is looked at.
+    Look,
 }
 
 impl World {
-    /// Returns a world with so many hosts, all of them up.
-    pub fn new(seed: u64, count: u8, config: &Config) -> Self {
+    /// Returns a world with so many hosts in one zone, all of them up, and with nothing to do.
+    pub fn new(seed: u64, count: u16, config: &Config) -> Self {
+        Self::of(&Spec::new(seed, count, config))
+    }
+
+    /// Returns the world that is described. Nothing happens in it before [`World::run_for`].
+    pub fn of(spec: &Spec) -> Self {
         let mut world = Self {
-            hosts: BTreeMap::new(),
-            network: Network::default(),
+            hosts: Hosts::default(),
+            network: Network::new(spec.links.clone()),
             oracle: Oracle::default(),
             answers: BTreeMap::new(),
             stopped: BTreeMap::new(),
-            nanos: 1_000_000_000,
-            config: config.clone(),
-            founders: (0..count).map(node).collect(),
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            queue: BTreeMap::new(),
-            happened: 0,
-            tickets: 0,
+            nanos: BEGINNING,
             trace: 0,
             story: Vec::new(),
+            keeps_story: true,
+            samples: Vec::new(),
+            spec: spec.clone(),
+            gossip: Gossip::default(),
+            clients: Clients::default(),
+            inquiries: BTreeMap::new(),
+            random: Streams::new(spec.seed),
+            queue: crate::queue::Queue::default(),
+            tickets: 0,
+            tickets_of_inquiries: 0,
+            asked: Vec::new(),
+            compared_at: 0,
+            has_strangers: false,
+            deeds: Vec::new(),
         };
-        (0..count).for_each(|index| world.join(index));
+        for node in &spec.nodes {
+            world.add(node);
+        }
+        for index in world.indices() {
+            if spec.nodes[usize::from(index)].is_founder {
+                world.start(index);
+            }
+        }
+        world.plan_timeline();
+        world.begin_loads();
         world
     }
 
@@ -96,375 +179,264 @@ impl World {
         }
     }
 
-    /// Adds a host and starts it.
-    pub fn join(&mut self, index: u8) {
-        let id = node(index);
-        self.hosts.insert(id, Host::new(id, self.config.clone()));
+    fn plan_timeline(&mut self) {
+        for at in 0..self.spec.timeline.len() {
+            self.later(self.spec.timeline[at].0, Happening::Fault(at));
+        }
+        if let Some(every) = self.spec.query_every {
+            self.later(every, Happening::Ask);
+        }
+        if let Some(every) = self.spec.sample_every {
+            self.later(every, Happening::Look);
+        }
+    }
+
+    /// Adds a host, down.
+    fn add(&mut self, spec: &NodeSpec) -> u16 {
+        let index = u16::try_from(self.hosts.len()).expect("fewer than 65,536 hosts");
+        let config = Config { zone: self.spec.links.zone(spec.zone), weight: spec.weight, ..self.spec.config.clone() };
+        self.hosts.push(Host::new(node(index), config, spec));
+        self.network.add(spec.zone, spec.bytes_per_second);
+        self.gossip.add(spec.is_founder);
+        // Not all at the same moment: nobody waits for the others.
+        let first = Duration::from_nanos(self.random.gossip.random_range(0..nanos(gossip::INTERVAL)));
+        self.later(first, Happening::Gossip(node(index)));
+        index
+    }
+
+    /// Adds a host like the first ones, and starts it.
+    pub fn join(&mut self, index: u16) {
+        let added = self.add(&NodeSpec { is_founder: false, ..NodeSpec::default() });
+        assert_eq!(added, index, "hosts have numbers without gaps");
         self.start(index);
-        self.later(gossip::INTERVAL, Happening::Gossip(id));
+    }
+
+    /// Returns the numbers of all hosts.
+    pub fn indices(&self) -> std::ops::Range<u16> {
+        0..u16::try_from(self.hosts.len()).expect("fewer than 65,536 hosts")
     }
 
     /// Writes a line of the story.
-    pub fn note(&mut self, line: String) {
-        self.story.push(format!("{:>9.3} {line}", self.nanos as f64 / 1e9));
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.keeps_story {
+            self.story.push(format!("{:>9.3} {}", self.nanos as f64 / 1e9, line()));
+        }
+    }
+
+    /// Returns how long the world has existed.
+    pub fn age(&self) -> Duration {
+        Duration::from_nanos(self.nanos - BEGINNING)
+    }
+
+    /// Returns how many events there were so far, those to come included.
+    pub fn events(&self) -> u64 {
+        self.queue.added()
     }
 
     /// Returns a host.
-    pub fn host(&mut self, index: u8) -> &mut Host {
-        self.hosts.get_mut(&node(index)).expect("the host was added")
+    pub fn host(&mut self, index: u16) -> &mut Host {
+        &mut self.hosts[&node(index)]
     }
 
     /// Tells whether a host is up.
-    pub fn is_up(&self, index: u8) -> bool {
+    pub fn is_up(&self, index: u16) -> bool {
         self.hosts.get(&node(index)).is_some_and(|host| host.replica.is_some())
     }
 
     /// Starts a host on what its disk holds.
-    pub fn start(&mut self, index: u8) {
-        self.note(format!("start {:?}", node(index)));
-        let (nanos, seed) = (self.nanos, self.rng.random());
+    pub fn start(&mut self, index: u16) {
+        self.note(|| format!("start {:?}", node(index)));
+        let (nanos, seed) = (self.nanos, self.random.starts.random());
         let was_clean = self.stopped.remove(&node(index)) == Some(true);
-        let is_founding = self.nanos == 1_000_000_000;
-        self.host(index).is_established = is_founding || !(was_clean || self.host(index).disk.state.is_empty());
-        self.host(index).start(nanos, seed);
+        let is_founding = self.nanos == BEGINNING;
+        let host = self.host(index);
+        let is_empty = host.disk.state.is_empty();
+        host.is_established = is_founding || !(was_clean || is_empty);
+        host.start(nanos, seed);
+        let (boot, is_established) = (host.boot, host.is_established);
+        self.has_strangers |= !is_established;
+        self.gossip.start(index, boot, !is_empty);
         self.settle(node(index));
     }
 
-    /// Takes the power from a host: all that was not durable is gone.
-    pub fn crash(&mut self, index: u8) {
-        self.note(format!("crash {:?}", node(index)));
-        self.host(index).crash();
+    /// Takes the power from a host: all that was not durable is gone. Of what was being written some may be durable.
+    pub fn crash(&mut self, index: u16) {
+        self.note(|| format!("crash {:?}", node(index)));
+        self.power_off(node(index));
+    }
+
+    fn power_off(&mut self, id: NodeId) {
+        let host = &mut self.hosts[&id];
+        let kept = self.random.disk.random_range(0..=host.writing_count());
+        let written = host.crash(kept);
+        self.oracle.durable(id, written);
+        self.gossip.stop(small(id));
+        for (load, at, tries) in self.clients.forget(id) {
+            self.retry_later(load, at, tries);
+        }
     }
 
     /// Takes a host's disk away, its identity excepted. It must be down.
-    pub fn wipe(&mut self, index: u8) {
+    pub fn wipe(&mut self, index: u16) {
         assert!(!self.is_up(index), "a disk in use cannot be wiped");
         self.host(index).disk = crate::disk::Disk::default();
         self.oracle.wiped(node(index));
     }
 
     /// Flips a bit of some batch on a host's disk, of which another disk has a whole copy: no mesh can mend what is nowhere.
-    pub fn rot(&mut self, index: u8) -> Option<Place> {
+    pub fn rot(&mut self, index: u16) -> Option<Place> {
         let is_elsewhere = |place: &Place| {
-            let others = self.hosts.values().filter(|host| host.id != node(index) && host.disk.has(place.0, place.1));
-            others.count() > 0
+            let mut others = self.hosts.values().filter(|host| host.id != node(index));
+            others.any(|host| host.disk.has(place.0, place.1))
         };
         let places = self.hosts[&node(index)].disk.ids().map(|(segment, seq, _)| (segment, seq));
         let places: Vec<Place> = places.filter(is_elsewhere).collect();
-        let place = *places.get(self.rng.random_range(0..places.len().max(1)))?;
+        let place = *places.get(self.random.faults.random_range(0..places.len().max(1)))?;
         self.host(index).disk.rot(place.0, place.1);
         self.oracle.harmed(node(index), place);
-        self.note(format!("rot {:?} {place:?}", node(index)));
+        self.note(|| format!("rot {:?} {place:?}", node(index)));
         Some(place)
     }
 
     /// Lets a host crash at the worst moment, the next time it comes.
-    pub fn set_trap(&mut self, index: u8, trap: Trap) {
+    pub fn set_trap(&mut self, index: u16, trap: Trap) {
         self.host(index).trap = Some(trap);
     }
 
     /// Gives a host an input, as an operator would.
-    pub fn tell(&mut self, index: u8, input: Input) {
-        let nanos = self.nanos;
-        self.host(index).tell(nanos, input);
-        self.settle(node(index));
+    pub fn tell(&mut self, index: u16, input: Input) {
+        self.give(node(index), input);
     }
 
     /// A client pushes to a host, records of now.
-    pub fn append(&mut self, index: u8, copies: u8) -> Ticket {
+    pub fn append(&mut self, index: u16, copies: u8) -> Ticket {
         let nanos = self.nanos;
         let timestamp = self.host(index).now(nanos).timestamp;
         self.append_at(index, copies, Window::of(timestamp))
     }
 
     /// A client pushes to a host, records of a window.
-    pub fn append_at(&mut self, index: u8, copies: u8, window: Window) -> Ticket {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        let raw_bytes = self.rng.random_range(100..400);
-        self.host(index).push(Append { ticket, window, raw_bytes, copies });
+    pub fn append_at(&mut self, index: u16, copies: u8, window: Window) -> Ticket {
+        let raw_bytes = self.random.clients.random_range(100..400);
+        let ticket = self.give_append(node(index), window, copies, raw_bytes);
         self.settle(node(index));
         ticket
     }
 
+    fn give_append(&mut self, to: NodeId, window: Window, copies: u8, raw_bytes: u64) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let nanos = self.nanos;
+        let host = &mut self.hosts[&to];
+        host.push(Append { ticket, window, raw_bytes, copies });
+        self.clients.given(ticket, nanos, host);
+        ticket
+    }
+
     /// Cuts the hosts `one` off from the hosts `other`, both ways.
-    pub fn partition(&mut self, one: &[u8], other: &[u8]) {
-        for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
-            self.network.cut(node(a), node(b));
-            self.network.cut(node(b), node(a));
-        }
+    pub fn partition(&mut self, one: &[u16], other: &[u16]) {
+        let cut = Fault::Cut { from: one.to_vec(), to: other.to_vec(), both_ways: true };
+        self.afflict(&cut);
     }
 
     /// Lets so much time pass.
     pub fn run_for(&mut self, time: Duration) {
-        let end = self.nanos + time.as_nanos() as u64;
-        while let Some(((at, number), happening)) = self.queue.pop_first() {
-            if at > end {
-                self.queue.insert((at, number), happening);
-                break;
-            }
+        let end = self.nanos + nanos(time);
+        while let Some((at, happening)) = self.queue.pop_by(end) {
             self.nanos = at;
             self.happen(happening);
         }
         self.nanos = end;
     }
 
-    /// Lets time pass until all holders hold the same. Returns after how long, or why not within `most`.
-    pub fn converge_within(&mut self, most: Duration) -> Result<Duration, String> {
-        let begin = self.nanos;
-        loop {
-            let why = self.divergence();
-            let passed = Duration::from_nanos(self.nanos - begin);
-            match why {
-                None => return Ok(passed),
-                Some(why) if passed >= most => return Err(format!("not converged after {passed:?}: {why}")),
-                Some(_) => self.run_for(Duration::from_millis(500)),
-            }
-        }
-    }
-
-    /// Returns why the world has not converged, if it has not: all running hosts have one member table, and of each segment that anybody
-    /// holds all holders hold the same.
-    pub fn divergence(&self) -> Option<String> {
-        let running: Vec<_> = self.hosts.values().filter_map(|host| Some((host.id, host.replica.as_ref()?))).collect();
-        let (_, first) = running.first()?;
-        if running.iter().any(|(_, replica)| replica.members_table().digest() != first.members_table().digest()) {
-            return Some("member tables differ".into());
-        }
-        let mut found: BTreeMap<SegmentId, BTreeMap<NodeId, _>> = BTreeMap::new();
-        let mut holders: BTreeMap<SegmentId, BTreeSet<NodeId>> = BTreeMap::new();
-        for (node, replica) in &running {
-            for (segment, seqs) in replica.quarantined() {
-                // What rotted or was lost everywhere stays named for ever, and rightly so.
-                if seqs.iter().any(|seq| self.hosts.values().any(|host| host.disk.has(segment, seq))) {
-                    return Some(format!("{node:?} has not mended {seqs:?} of {segment:?}"));
-                }
-            }
-            for status in replica.segments().into_iter().filter(|status| !status.held.is_empty()) {
-                holders.entry(status.segment).or_default().extend(status.holders);
-                found.entry(status.segment).or_default().insert(*node, (status.held, status.root));
-            }
-        }
-        for (segment, found) in found {
-            let mut kept: BTreeSet<_> = holders[&segment].iter().map(|holder| found.get(holder)).collect();
-            if kept.len() > 1 || kept.pop_first().flatten().is_none_or(|(_, root)| root.is_none()) {
-                return Some(format!("{segment:?}: holders {:?}, held {found:?}", holders[&segment]));
-            }
-        }
-        None
-    }
-
-    /// Plans a query over everything at a host, as production does, and lets the oracle judge the claim.
-    pub fn query(&mut self, index: u8) -> bool {
-        let range = TimeRange { start: Timestamp::MIN, end: Timestamp::MAX };
-        let me = node(index);
-        let Some(replica) = self.hosts[&me].replica.as_ref() else { return false };
-        let members = replica.members();
-        if !members.iter().any(|member| member.node != me && self.founders.contains(&member.node)) {
-            // A node that was given seeds and has met none of them coordinates nothing.
-            return false;
-        }
-        let up = |other: NodeId| {
-            let reached = self.network.reaches(me, other) && self.network.reaches(other, me);
-            self.hosts.get(&other).filter(|_| reached || other == me)?.replica.as_ref()
-        };
-        let asked: Vec<NodeId> = members.iter().filter(|member| member.live).map(|member| member.node).collect();
-        let (mut standings, mut own, mut table) = (BTreeMap::new(), BTreeMap::new(), replica.members_table().clone());
-        for member in members.into_iter().filter(|member| member.node != me || asked.contains(&me)) {
-            let standing = match (member.live, up(member.node)) {
-                (true, Some(other)) => {
-                    own.insert(member.node, other.own_segments(&range));
-                    table.merge(other.members_table().rows().cloned());
-                    Standing::Answered(other.survey(&range, &asked))
-                }
-                (true, None) => Standing::Silent(replica.heads_of(member.node)),
-                (false, _) => Standing::Away { since: None, heads: replica.heads_of(member.node) },
-            };
-            standings.insert(member.node, standing);
-        }
-        let assignment =
-            plan::assign(&Known { table: &table, standings: &standings, copies: self.config.copies, range });
-        own.retain(|node, _| assignment.own.contains_key(node));
-        let before = self.oracle.broken.len();
-        self.oracle.check_answer(&assignment, &own, &self.hosts);
-        let claim = format!("{} {:?}", assignment.completeness, assignment.completeness.missing);
-        self.note(format!("{me:?} answers {claim}"));
-        let broken = self.oracle.broken.iter().skip(before).cloned().collect::<Vec<_>>();
-        broken.into_iter().for_each(|line| self.note(line));
-        assignment.completeness.complete
-    }
-
-    /// Lets the oracle look at all disks.
-    pub fn check(&mut self) {
-        let retention = self.config.retention;
-        for host in self.hosts.values() {
-            let now = host.now(self.nanos).timestamp;
-            let gone = host.disk.ids().filter(|(segment, ..)| segment.window.end().saturating_add(retention) <= now);
-            gone.for_each(|(segment, ..)| self.oracle.expired(segment));
-        }
-        self.oracle.check_disks(&self.hosts);
-    }
-
     fn later(&mut self, wait: Duration, happening: Happening) {
-        self.happened += 1;
-        self.queue.insert((self.nanos + wait.as_nanos() as u64, self.happened), happening);
+        self.queue.push(self.nanos.saturating_add(nanos(wait)), happening);
     }
 
     fn happen(&mut self, happening: Happening) {
+        let Some(happening) = self.unless_paused(happening) else { return };
         match happening {
-            Happening::Arrival { from, to, parcel } => {
-                self.mark(&[1, parcel.bytes()]);
-                let input = match parcel {
-                    Parcel::Message(bytes) => match message::decode(&bytes) {
-                        Ok(message) => Input::Message { from, message },
-                        Err(error) => {
-                            self.oracle.broken.push(format!("what is sent is decoded: {error}"));
-                            return;
-                        }
-                    },
-                    Parcel::Batches(frames) => Input::Batches { from, frames },
-                    Parcel::Extent(extent, bytes) => Input::Extent { from, extent, bytes },
-                };
-                self.give(to, input);
-            }
-            Happening::Told { from, to, boot, said } => {
-                let nanos = self.nanos;
-                if let Some(host) = self.hosts.get_mut(&to).filter(|host| host.replica.is_some()) {
-                    host.heard.hear(nanos, from, boot, said);
-                }
-            }
+            Happening::Arrival { from, to, parcel } => self.on_arrival(from, to, parcel),
+            Happening::Written { node, boot } => self.on_written(node, boot),
             Happening::Worked { node, boot, work } => self.on_worked(node, boot, work),
             Happening::Wake(node) => {
-                if let Some(host) = self.hosts.get_mut(&node) {
-                    host.wake = None;
-                }
+                self.hosts[&node].wake = None;
                 self.settle(node);
             }
             Happening::Gossip(node) => self.on_gossip(node),
+            Happening::Exchange(exchange) => self.gossip.perform(exchange, self.nanos),
+            Happening::Fault(at) => {
+                let fault = self.spec.timeline[at].1.clone();
+                self.afflict(&fault);
+            }
+            Happening::Push { load, node } => self.on_push(load, node),
+            Happening::Retry { load, at, tries } => self.on_retry(load, at, tries),
+            Happening::Ask => self.on_ask_anybody(),
+            Happening::Asked { inquiry, node } => self.on_asked(inquiry, node),
+            Happening::Gather { inquiry } => self.on_gather(inquiry),
+            Happening::Look => self.on_look(),
         }
+    }
+
+    /// Puts off what happens at a host that stands still.
+    fn unless_paused(&mut self, happening: Happening) -> Option<Happening> {
+        let (Happening::Arrival { to: node, .. }
+        | Happening::Written { node, .. }
+        | Happening::Worked { node, .. }
+        | Happening::Wake(node)
+        | Happening::Asked { node, .. }
+        | Happening::Gossip(node)) = &happening
+        else {
+            return Some(happening);
+        };
+        let until = self.hosts[node].paused_until;
+        if until > self.nanos {
+            self.queue.push(until, happening);
+            return None;
+        }
+        Some(happening)
     }
 
     fn give(&mut self, to: NodeId, input: Input) {
         let nanos = self.nanos;
-        if let Some(host) = self.hosts.get_mut(&to) {
+        if let Some(host) = self.hosts.get_mut(&to).filter(|host| host.replica.is_some()) {
             host.tell(nanos, input);
             self.settle(to);
         }
     }
 
-    fn on_worked(&mut self, node: NodeId, boot: logmesh_protocol::id::Boot, work: Work) {
-        self.mark(&[2]);
-        let Some(host) = self.hosts.get_mut(&node).filter(|host| host.replica.is_some() && host.boot == boot) else {
-            return;
-        };
-        let is_append = matches!(work, Work::Group(_));
-        let (inputs, parcels) = host.work(work);
-        for input in &inputs {
-            let stored = match input {
-                Input::Stored(stored) | Input::Adopted { batches: Some(stored), .. } => stored,
-                _ => continue,
-            };
-            let whole = stored.iter().filter(|batch| host.disk.has(batch.segment, batch.seq));
-            self.oracle.durable(node, whole.map(|batch| (batch.segment, batch.seq)));
-        }
-        if is_append && host.trap == Some(Trap::Stored) {
-            host.crash();
-            self.note(format!("{node:?} crashed, stored"));
+    fn on_gossip(&mut self, id: NodeId) {
+        self.later(gossip::INTERVAL, Happening::Gossip(id));
+        if self.hosts[&id].replica.is_none() {
             return;
         }
-        for (to, parcel) in parcels {
-            self.post(node, to, parcel);
-        }
-        inputs.into_iter().for_each(|input| self.give(node, input));
-    }
-
-    fn on_gossip(&mut self, node: NodeId) {
-        let nanos = self.nanos;
-        let others: Vec<NodeId> = self.hosts.keys().copied().filter(|other| *other != node).collect();
-        self.later(gossip::INTERVAL, Happening::Gossip(node));
-        let Some(host) = self.hosts.get_mut(&node).filter(|host| host.replica.is_some()) else { return };
-        let (boot, said) = (host.boot, host.announced.clone());
-        if let Some(view) = host.heard.view(nanos) {
-            self.give(node, Input::View(view));
-        }
-        for to in others {
-            if self.network.reaches(node, to) && self.rng.random_range(0..1000) >= self.network.loss_per_mille {
-                let wait = Duration::from_millis(self.rng.random_range(1..400));
-                self.later(wait, Happening::Told { from: node, to, boot, said: said.clone() });
+        let (caller, nanos) = (small(id), self.nanos);
+        for called in self.gossip.tick(caller, nanos, &mut self.random.gossip) {
+            let (other, rng) = (node(called), &mut self.random.gossip);
+            let up = self.hosts[&other].paused_until <= nanos;
+            let call = self.network.datagram(nanos, id, other, rng).filter(|_| up);
+            let answer = call.and_then(|_| self.network.datagram(nanos, other, id, rng));
+            let last = answer.and_then(|_| self.network.datagram(nanos, id, other, rng));
+            let arrived = [call, answer, last].iter().flatten().count() as u8;
+            let exchange = Gossip::exchange(caller, called, arrived);
+            let took = call.unwrap_or_default() + answer.unwrap_or_default();
+            // A small part of an interval makes no difference, and is not worth an event.
+            match took <= gossip::INTERVAL / 8 {
+                true => self.gossip.perform(exchange, nanos),
+                false => self.later(took, Happening::Exchange(exchange)),
             }
         }
-    }
-
-    /// Performs what a host wants and asks when it wants to be called next.
-    fn settle(&mut self, node: NodeId) {
-        let nanos = self.nanos;
-        let Some(host) = self.hosts.get_mut(&node) else { return };
-        let deeds = host.drain(nanos);
-        for event in std::mem::take(&mut host.events) {
-            self.note(format!("{node:?} {event:?}"));
+        if let Some(news) = self.gossip.news(caller) {
+            self.mark(&[4, news.peers.len() as u64]);
+            self.give(id, Input::News(news));
         }
-        for deed in deeds {
-            if !self.do_deed(node, deed) {
-                return;
-            }
-        }
-        let Some(host) = self.hosts.get_mut(&node) else { return };
-        let Some(at) = host.replica.as_ref().and_then(|replica| replica.poll_timeout()) else { return };
-        if host.wake.is_none_or(|wake| at < wake) {
-            host.wake = Some(at);
-            let wait = at.since(Instant::from_nanos(nanos));
-            self.later(wait, Happening::Wake(node));
-        }
-    }
-
-    /// Does a deed; tells whether the host is still up.
-    fn do_deed(&mut self, node: NodeId, deed: Deed) -> bool {
-        match deed {
-            Deed::Send(to, parcel) => self.post(node, to, parcel),
-            Deed::Work(work) => {
-                let host = &self.hosts[&node];
-                let (boot, latency) = (host.boot, host.disk_latency);
-                let wait = latency + Duration::from_nanos(self.rng.random_range(0..=latency.as_nanos() as u64));
-                self.later(wait, Happening::Worked { node, boot, work });
-            }
-            Deed::Placed(ticket, segment, seq, id) => self.oracle.placed(node, ticket, (segment, seq), id),
-            Deed::Acknowledged(ticket, copies) => {
-                self.mark(&[3, ticket.0, u64::from(copies)]);
-                self.establish();
-                self.oracle.acknowledged(ticket, copies, &self.hosts);
-                self.answers.insert(ticket, Some(copies));
-                let host = self.hosts.get_mut(&node).expect("it did the deed");
-                if host.trap == Some(Trap::Acknowledged) {
-                    host.crash();
-                    self.note(format!("{node:?} crashed, acknowledged"));
-                    return false;
-                }
-            }
-            Deed::Refused(ticket) => {
-                self.oracle.refused(ticket);
-                self.answers.insert(ticket, None);
-            }
-            Deed::Dropped(segment) => {
-                let host = &self.hosts[&node];
-                let now = host.now(self.nanos).timestamp;
-                if segment.window.end().saturating_add(self.config.retention) <= now {
-                    self.oracle.expired(segment);
-                } else {
-                    self.oracle.dropped(node, segment, self.config.copies, &self.hosts);
-                }
-            }
-            Deed::Stopped(clean) => {
-                self.note(format!("{node:?} stopped, clean {clean}"));
-                self.stopped.insert(node, clean);
-                self.hosts.get_mut(&node).expect("it did the deed").crash();
-                return false;
-            }
-        }
-        true
     }
 
     /// Finds who has become established: whom a running established host knows to be running.
     fn establish(&mut self) {
+        if !self.has_strangers {
+            return;
+        }
         let established =
             self.hosts.values().filter(|host| host.is_established).filter_map(|host| host.replica.as_ref());
         let known = |table: &logmesh_protocol::member::MemberTable| {
@@ -472,12 +444,10 @@ impl World {
         };
         let known: BTreeSet<NodeId> = established.flat_map(|replica| known(replica.members_table())).collect();
         let running = self.hosts.values_mut().filter(|host| host.replica.is_some());
-        running.filter(|host| known.contains(&host.id)).for_each(|host| host.is_established = true);
-    }
-
-    fn post(&mut self, from: NodeId, to: NodeId, parcel: Parcel) {
-        for wait in self.network.send((from, to), &parcel, &mut self.rng) {
-            self.later(wait, Happening::Arrival { from, to, parcel: parcel.clone() });
+        self.has_strangers = false;
+        for host in running.filter(|host| !host.is_established) {
+            host.is_established = known.contains(&host.id);
+            self.has_strangers |= !host.is_established;
         }
     }
 
@@ -489,7 +459,9 @@ impl World {
     }
 }
 
-/// Returns the id of the host number `index`.
-pub fn node(index: u8) -> NodeId {
-    NodeId::from_bytes([index + 1; 32])
+fn small(id: NodeId) -> u16 {
+    slot(&id).and_then(|slot| u16::try_from(slot).ok()).expect("ids of hosts have slots")
 }
+
+/// When the world begins: not at zero, which the machines take for never.
+const BEGINNING: u64 = 1_000_000_000;

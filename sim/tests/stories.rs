@@ -337,13 +337,13 @@ fn secs(seconds: u64) -> Duration {
 }
 
 /// A mesh whose members know each other.
-fn mesh(count: u8) -> World {
+fn mesh(count: u16) -> World {
     let mut world = World::new(u64::from(count), count, &World::quick());
     world.run_for(secs(3));
     world
 }
 
-fn write(world: &mut World, indices: &[u8], batches: usize) {
+fn write(world: &mut World, indices: &[u16], batches: usize) {
     for at in 0..batches {
         world.append(indices[at % indices.len()], 2);
         world.run_for(Duration::from_millis(50));
@@ -361,13 +361,13 @@ fn disks_with_all(world: &World) -> usize {
     world.hosts.values().filter(|host| host.disk.ids().count() == all.len()).count()
 }
 
-fn bytes_of(world: &World, index: u8) -> u64 {
+fn bytes_of(world: &World, index: u16) -> u64 {
     let disk = &world.hosts[&node(index)].disk;
     let segments: std::collections::BTreeSet<_> = disk.ids().map(|(segment, ..)| segment).collect();
     segments.iter().flat_map(|segment| disk.ledger(*segment)).map(|(_, entry)| u64::from(entry.size_bytes)).sum()
 }
 
-fn left(world: &World, index: u8) -> bool {
+fn left(world: &World, index: u16) -> bool {
     let event = format!("{:?} {:?}", node(index), Event::Left);
     world.story.iter().any(|line| line.ends_with(&event))
 }

@@ -83,8 +83,9 @@ impl Replica {
             return;
         }
         let origin = id.origin();
+        // Whoever comes back hears of some members a moment before the others: the origin may be on its way too.
         let pushed = origin != self.context.id
-            && self.members.is_live(origin)
+            && (self.members.is_live(origin) || self.members.has_just_met(from, now))
             && self.members.boot(origin) == Some(id.journal.boot)
             && lack.intersection(&damaged).is_empty();
         if pushed {

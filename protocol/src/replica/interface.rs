@@ -21,6 +21,8 @@ pub struct Ticket(pub u64);
 pub enum Input {
     /// Gossip's whole new view.
     View(View),
+    /// What has changed of gossip's view: these nodes are seen so now, all others as before.
+    News(View),
     /// A group of records of one tenant and one window wants a place in this node's journal. At most one group is
     /// being stored at a time: the shell gathers the next meanwhile.
     Append(Append),

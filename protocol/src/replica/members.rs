@@ -115,6 +115,11 @@ impl Members {
         self.peers.get(&node).is_some_and(PeerState::is_able)
     }
 
+    /// Tells whether a member has come back only a moment ago.
+    pub(super) fn has_just_met(&self, node: NodeId, now: Instant) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.live && now.since(peer.since) < MEETING)
+    }
+
     pub(super) fn boot(&self, node: NodeId) -> Option<Boot> {
         self.peers.get(&node)?.boot
     }
@@ -154,10 +159,7 @@ impl Replica {
         self.context.arm(Timer::Repair, Duration::ZERO);
     }
 
-    pub(super) fn on_view(&mut self, view: View) {
-        let now = self.context.now.instant;
-        let mut moved = false;
-        let mut view = view;
+    pub(super) fn on_view(&mut self, mut view: View) {
         for (node, peer) in &self.members.peers {
             // The view is whole: who is not in it is away.
             let (boot, said) = (peer.boot.unwrap_or(self.context.boot), peer.said.clone());
@@ -165,6 +167,13 @@ impl Replica {
                 view.peers.entry(*node).or_insert(Peer { live: false, boot, said });
             }
         }
+        self.on_news(view);
+    }
+
+    /// Takes in what gossip says anew of some others; of those not named nothing has changed.
+    pub(super) fn on_news(&mut self, view: View) {
+        let now = self.context.now.instant;
+        let mut moved = false;
         for (node, seen) in view.peers {
             if node == self.context.id {
                 continue;
@@ -209,6 +218,8 @@ impl Replica {
     fn on_returned(&mut self, node: NodeId, restarted: bool) {
         if restarted {
             self.push_forgets(node);
+        } else {
+            self.push_asks(node);
         }
         self.repair_soon(node, Duration::ZERO);
     }
@@ -491,6 +502,8 @@ impl Replica {
 
 /// What was heard is taken to have been said so much earlier, by gossip's delay.
 const GOSSIP_LAG: Duration = Duration::from_secs(10);
+/// How far apart those who come back together may be heard of again: some intervals of gossip.
+const MEETING: Duration = Duration::from_secs(2);
 /// The most heads that are kept of one node; while it has more, nothing is said of what is known to be included.
 const HEADS_MAX: usize = 4_096;
 /// Rows are sent to so many at once; who differs still is served at the next view.

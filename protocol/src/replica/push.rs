@@ -289,6 +289,11 @@ impl Replica {
         }
     }
 
+    /// A peer is back: the sooner it says what it holds, the less of it comes from somebody else besides.
+    pub(super) fn push_asks(&mut self, peer: NodeId) {
+        self.ask_again(peer, Duration::ZERO);
+    }
+
     /// Asks what a peer holds of the segments of which it did not say so within `patience`.
     fn ask_again(&mut self, peer: NodeId, patience: Duration) {
         if !self.members.is_live(peer) {

@@ -1,0 +1,110 @@
+//! All hosts of a world, each in a slot, found by slot or by id alike.
+
+use std::ops::{Index, IndexMut};
+
+use logmesh_protocol::id::NodeId;
+
+use crate::host::Host;
+
+/// All hosts, in order of their slots.
+#[derive(Default)]
+pub struct Hosts(Vec<Host>);
+
+impl Hosts {
+    /// Adds a host in the next slot.
+    pub(crate) fn push(&mut self, host: Host) {
+        debug_assert_eq!(slot(&host.id), Some(self.0.len()));
+        self.0.push(host);
+    }
+
+    /// Returns how many there are, up or not.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns a host, if there is one of this id.
+    pub fn get(&self, id: &NodeId) -> Option<&Host> {
+        self.0.get(slot(id)?)
+    }
+
+    /// Returns a host to be changed, if there is one of this id.
+    pub fn get_mut(&mut self, id: &NodeId) -> Option<&mut Host> {
+        self.0.get_mut(slot(id)?)
+    }
+
+    /// Returns the host in a slot.
+    pub fn at(&self, slot: usize) -> Option<&Host> {
+        self.0.get(slot)
+    }
+
+    /// Returns the host in a slot, to be changed.
+    pub fn at_mut(&mut self, slot: usize) -> Option<&mut Host> {
+        self.0.get_mut(slot)
+    }
+
+    /// Returns all hosts.
+    pub fn values(&self) -> impl Iterator<Item = &Host> {
+        self.0.iter()
+    }
+
+    /// Returns all hosts, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Host> {
+        self.0.iter_mut()
+    }
+}
+
+impl Index<&NodeId> for Hosts {
+    type Output = Host;
+
+    fn index(&self, id: &NodeId) -> &Host {
+        self.get(id).expect("the host was added")
+    }
+}
+
+impl IndexMut<&NodeId> for Hosts {
+    fn index_mut(&mut self, id: &NodeId) -> &mut Host {
+        self.get_mut(id).expect("the host was added")
+    }
+}
+
+/// Returns the id of the host number `index`.
+pub const fn node(index: u16) -> NodeId {
+    let [high, low] = index.to_be_bytes();
+    if index < SMALL {
+        return NodeId::from_bytes([low + 1; 32]);
+    }
+    let mut key = [0; 32];
+    (key[0], key[1], key[2]) = (high, low, LARGE);
+    NodeId::from_bytes(key)
+}
+
+/// Returns the slot of the host with this id: the inverse of [`node`].
+pub fn slot(id: &NodeId) -> Option<usize> {
+    let key = id.as_bytes();
+    match (key[2], key[3]) {
+        (LARGE, 0) => Some(usize::from(u16::from_be_bytes([key[0], key[1]]))),
+        _ => usize::from(key[0]).checked_sub(1),
+    }
+}
+
+/// Below this the bytes of an id are all the same, which reads well in stories.
+const SMALL: u16 = 254;
+/// Marks the ids of the others.
+const LARGE: u8 = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_the_inverse_of_ids() {
+        for index in [0, 1, 252, 253, 254, 255, 256, 999, 65_535] {
+            assert_eq!(slot(&node(index)), Some(usize::from(index)), "{index}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Whether the world has come to rest: all holders of every segment hold the same, and all agree on who is a member.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use logmesh_protocol::id::NodeId;
+use logmesh_protocol::segment::SegmentId;
+
+use super::World;
+
+impl World {
+    /// Lets time pass until all holders hold the same. Returns after how long, or why not within `most`.
+    pub fn converge_within(&mut self, most: Duration) -> Result<Duration, String> {
+        let begin = self.nanos;
+        loop {
+            let why = self.divergence();
+            let passed = Duration::from_nanos(self.nanos - begin);
+            match why {
+                None => return Ok(passed),
+                Some(why) if passed >= most => return Err(format!("not converged after {passed:?}: {why}")),
+                Some(_) => self.run_for(Duration::from_millis(500)),
+            }
+        }
+    }
+
+    /// Returns why the world has not converged, if it has not: all running hosts have one member table, and of each segment that anybody
+    /// holds all holders hold the same.
+    pub fn divergence(&self) -> Option<String> {
+        let running: Vec<_> = self.hosts.values().filter_map(|host| Some((host.id, host.replica.as_ref()?))).collect();
+        let (_, first) = running.first()?;
+        if running.iter().any(|(_, replica)| replica.members_table().digest() != first.members_table().digest()) {
+            return Some("member tables differ".into());
+        }
+        let mut found: BTreeMap<SegmentId, BTreeMap<NodeId, _>> = BTreeMap::new();
+        let mut holders: BTreeMap<SegmentId, BTreeSet<NodeId>> = BTreeMap::new();
+        for (node, replica) in &running {
+            for (segment, seqs) in replica.quarantined() {
+                // What rotted or was lost everywhere stays named for ever, and rightly so.
+                if seqs.iter().any(|seq| self.hosts.values().any(|host| host.disk.has(segment, seq))) {
+                    return Some(format!("{node:?} has not mended {seqs:?} of {segment:?}"));
+                }
+            }
+            for status in replica.segments().into_iter().filter(|status| !status.held.is_empty()) {
+                holders.entry(status.segment).or_default().extend(status.holders);
+                found.entry(status.segment).or_default().insert(*node, (status.held, status.root));
+            }
+        }
+        for (segment, found) in found {
+            let mut kept: BTreeSet<_> = holders[&segment].iter().map(|holder| found.get(holder)).collect();
+            if kept.len() > 1 || kept.pop_first().flatten().is_none_or(|(_, root)| root.is_none()) {
+                return Some(format!("{segment:?}: holders {:?}, held {found:?}", holders[&segment]));
+            }
+        }
+        None
+    }
+
+    /// Lets the oracle look at all disks.
+    pub fn check(&mut self) {
+        let retention = self.spec.config.retention;
+        for host in self.hosts.values() {
+            let now = host.now(self.nanos).timestamp;
+            let gone: BTreeSet<SegmentId> = host
+                .disk
+                .ids()
+                .map(|(segment, ..)| segment)
+                .filter(|segment| segment.window.end().saturating_add(retention) <= now)
+                .collect();
+            gone.into_iter().for_each(|segment| self.oracle.expired(segment));
+        }
+        self.oracle.check_disks(&self.hosts);
+    }
+}

@@ -1,0 +1,95 @@
+//! Looking at the world from outside, once in a while; and what must hold at every such moment.
+
+use std::time::Duration;
+
+use logmesh_protocol::id::NodeId;
+
+use super::{Happening, World, small};
+use crate::network::nanos;
+use crate::sample::{NodeSample, Sample};
+
+impl World {
+    pub(super) fn on_look(&mut self) {
+        let Some(every) = self.spec.sample_every else { return };
+        self.later(every, Happening::Look);
+        self.look();
+    }
+
+    /// Takes a sample of what happened since the last one.
+    pub fn look(&mut self) {
+        self.check_waiting();
+        let mut nodes = Vec::with_capacity(self.hosts.len());
+        for host in self.hosts.values_mut() {
+            let tally = std::mem::take(&mut host.tally);
+            nodes.push(NodeSample {
+                is_up: host.replica.is_some(),
+                sees_live: u16::try_from(self.gossip.sees_live(small(host.id))).unwrap_or(u16::MAX),
+                accepted: tally.accepted,
+                refused: tally.refused,
+                push_bytes: tally.push_bytes,
+                repair_bytes: tally.repair_bytes,
+                message_bytes: tally.message_bytes,
+                disk_bytes: host.disk.bytes(),
+            });
+        }
+        let mut ack_micros = std::mem::take(&mut self.clients.ack_micros);
+        ack_micros.sort_unstable();
+        let sum = |of: fn(&NodeSample) -> u64| nodes.iter().map(of).sum();
+        let sample = Sample {
+            at: self.age(),
+            accepted: sum(|node| u64::from(node.accepted)),
+            refused: std::mem::take(&mut self.clients.turned_away),
+            ack_micros,
+            copies_told: std::mem::take(&mut self.clients.copies_told),
+            copies: self.oracle.copies().to_vec(),
+            message_bytes: sum(|node| node.message_bytes),
+            is_converged: self.is_time_to_compare().then(|| self.divergence().is_none()),
+            nodes,
+            queries: std::mem::take(&mut self.asked),
+        };
+        self.samples.push(sample);
+    }
+
+    /// Comparing all with all takes its time: it is done now and then.
+    fn is_time_to_compare(&mut self) -> bool {
+        let pause = if self.hosts.len() <= 100 { COMPARE_EVERY } else { COMPARE_MANY_EVERY };
+        let due = self.nanos.saturating_sub(self.compared_at) >= nanos(pause);
+        if due {
+            self.compared_at = self.nanos;
+        }
+        due
+    }
+
+    /// Writable while up: nobody waits longer than the ack timeout and what the disk and the pace of the node add to it.
+    pub fn check_waiting(&mut self) {
+        let mut late = Vec::new();
+        for (ticket, waiting) in self.clients.waiting() {
+            let host = &self.hosts[&waiting.node];
+            // A group waits for the one before it, and both for the disk.
+            let disk = 2 * 3 * nanos(host.quality.fsync.slow) + 4 * host.slowness;
+            let patience = nanos(host.config.ack_timeout) + disk + nanos(ANSWER_SLACK);
+            if self.nanos > waiting.since.max(host.troubled_until) + patience {
+                late.push(format!(
+                    "writable while up: {:?} has not answered {ticket:?} for {:?}",
+                    host.id,
+                    Duration::from_nanos(self.nanos - waiting.since)
+                ));
+            }
+        }
+        self.oracle.broken.extend(late.into_iter().take(1));
+    }
+
+    /// Writable while up: only a full disk and the end are reasons to refuse.
+    pub(super) fn check_refusal(&mut self, id: NodeId) {
+        let host = &self.hosts[&id];
+        let was_full = host.disk.is_full || self.nanos < host.troubled_until + nanos(ANSWER_SLACK);
+        if !host.is_stopping && !was_full {
+            self.oracle.broken.push(format!("writable while up: {id:?} has refused a client"));
+        }
+    }
+}
+
+const COMPARE_EVERY: Duration = Duration::from_secs(5);
+const COMPARE_MANY_EVERY: Duration = Duration::from_secs(60);
+/// What an answer may take besides, on a node that is well.
+const ANSWER_SLACK: Duration = Duration::from_secs(1);
