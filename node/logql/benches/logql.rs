@@ -40,9 +40,20 @@ const CASES: &[Case] = &[
     case("bytes_over_time", r#"bytes_over_time({app=~".+"}[5m])"#, Kind::Json, None),
     case("rate of a common needle", r#"sum(rate({app=~".+"} |= "latency" [5m]))"#, Kind::Json, None),
     case("sum by (status), json", r#"sum by (status) (rate({app=~".+"} | json [5m]))"#, Kind::Json, None),
+    case("quantile by (path), json", QUANTILE, Kind::Json, None),
+    case(
+        "sum of unwrapped, logfmt",
+        r#"sum(sum_over_time({app=~".+"} | logfmt | unwrap size [5m]))"#,
+        Kind::Logfmt,
+        None,
+    ),
     case("without all but one, json", WITHOUT, Kind::Json, None),
     case("sum by (metadata)", r#"sum by (pod) (count_over_time({app=~".+"}[5m]))"#, Kind::Json, None),
 ];
+
+/// Ships every single value, each once, though twenty steps cover it.
+const QUANTILE: &str =
+    r#"quantile_over_time(0.99, {app=~".+"} | json | unwrap duration(latency) [5m]) by (request_path)"#;
 
 /// Takes all labels out of each line, and drops those again that would make each line its own series.
 const WITHOUT: &str = r#"count(sum without (request_id, size, latency) (rate({app=~".+"} | json [5m])))"#;

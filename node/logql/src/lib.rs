@@ -6,6 +6,7 @@
 //! It must never do I/O, read a clock, know where rows come from, or panic on what a client or a peer sends.
 
 mod ast;
+mod budget;
 mod duration;
 mod error;
 mod exact;

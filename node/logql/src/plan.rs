@@ -27,11 +27,11 @@ pub const POINTS_MAX: u64 = 11_000;
 pub const ENTRIES_BYTES_MAX: u64 = 32 << 20;
 /// The most series of a range aggregation before it is aggregated further; with more the query fails. A guess.
 pub const INNER_SERIES_MAX: u32 = 20_000;
-/// The most cells (series times steps) of a range aggregation; with more the query fails. A cell takes 8 or 16 bytes, in
+/// The most cells (series times steps) of all range aggregations of a query; with more the query fails. A cell takes 8 or 16 bytes, in
 /// memory and at the worst on the wire. A guess, half of what a node's answer to another may have.
 pub const CELLS_MAX: u64 = 2 << 20;
 
-/// The most panes (about two a step and series) of a range aggregation over samples; with more the query fails. A pane
+/// The most panes (about two a step and series) of all range aggregations over samples; with more the query fails. A pane
 /// takes about 100 bytes in memory, and about half of that on the wire. A guess, by the same measure.
 pub const PANES_MAX: u64 = 512 << 10;
 /// The most numbers that functions which need every single one (`quantile_over_time`; `rate_counter`, which needs two a

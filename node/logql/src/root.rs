@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use logmesh_protocol::record::Labels;
 
+use crate::budget::Budget;
 use crate::error::EvalError;
 use crate::partial::{Entry, Pane, Partial, SeriesPart};
-use crate::plan::{CELLS_MAX, Direction, Grid, INNER_SERIES_MAX, Leaf, PANES_MAX, Plan, QueryParams, VALUES_MAX, Work};
+use crate::plan::{Direction, Grid, INNER_SERIES_MAX, Leaf, Plan, QueryParams, Work};
 use crate::result::{QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
 use crate::runner::{Found, Kept, Top};
 use crate::summary::Summary;
@@ -27,7 +28,7 @@ pub struct Merge {
 #[derive(Debug)]
 enum State {
     Log(Top<EntryLabels>),
-    Metric(Vec<LeafSeries>),
+    Metric(Vec<LeafSeries>, Budget),
 }
 
 /// The labels of an entry besides those of its stream.
@@ -39,12 +40,7 @@ struct EntryLabels {
 
 /// The series of a leaf so far.
 #[derive(Debug, Default)]
-struct LeafSeries {
-    series: BTreeMap<Labels, Cells>,
-    /// How many panes and single values there are in all of them.
-    panes: u64,
-    values: u64,
-}
+struct LeafSeries(BTreeMap<Labels, Cells>);
 
 /// What is known of a series: what was counted for each step, or what the samples of each pane come to. What the function
 /// does not ask for is empty.
@@ -60,7 +56,9 @@ impl Merge {
     pub fn new(plan: &Plan) -> Self {
         let state = match plan.part.work() {
             Work::Log(_) => State::Log(Top::new(plan.part.params())),
-            Work::Metric { leaves, .. } => State::Metric(leaves.iter().map(|_| LeafSeries::default()).collect()),
+            Work::Metric { leaves, .. } => {
+                State::Metric(leaves.iter().map(|_| LeafSeries::default()).collect(), Budget::default())
+            }
         };
         Self { plan: plan.clone(), state }
     }
@@ -69,18 +67,18 @@ impl Merge {
     pub fn add(&mut self, partial: Partial) -> Result<(), EvalError> {
         match (&mut self.state, partial, self.plan.part.work()) {
             (State::Log(top), Partial::Log { streams, entries }, Work::Log(_)) => add_entries(top, streams, entries),
-            (State::Metric(merged), Partial::Metric { leaves: parts }, Work::Metric { leaves, grid }) => {
+            (State::Metric(merged, budget), Partial::Metric { leaves: parts }, Work::Metric { leaves, grid }) => {
                 if parts.len() != leaves.len() {
                     return Err(unfit("another number of aggregations"));
                 }
                 for ((merged, parts), leaf) in merged.iter_mut().zip(parts).zip(leaves) {
                     for part in parts {
-                        merged.add(part, leaf, *grid)?;
+                        merged.add(part, leaf, *grid, budget)?;
                     }
                 }
                 Ok(())
             }
-            (State::Log(_) | State::Metric(_), _, _) => Err(unfit("lines and numbers do not mix")),
+            (State::Log(_) | State::Metric(..), _, _) => Err(unfit("lines and numbers do not mix")),
         }
     }
 
@@ -89,14 +87,14 @@ impl Merge {
         let params = self.plan.part.params().clone();
         match (self.state, self.plan.root, self.plan.part.work()) {
             (State::Log(top), _, _) => Ok(QueryResult::Streams(streams(top, params.direction))),
-            (State::Metric(merged), Some(root), Work::Metric { leaves, grid }) => {
+            (State::Metric(merged, _), Some(root), Work::Metric { leaves, grid }) => {
                 let pairs = merged.into_iter().zip(leaves);
-                let values = pairs.map(|(merged, leaf)| Some(points(merged.series, leaf, *grid))).collect();
+                let values = pairs.map(|(merged, leaf)| Some(points(merged.0, leaf, *grid))).collect();
                 let value = vector::evaluate(&root, values, grid.len())?;
                 let by_value = root.sorts() && params.step.is_none();
                 finish_metric(value, *grid, &params, by_value)
             }
-            (State::Metric(_), _, _) => Err(unfit("a metric query without a root")),
+            (State::Metric(..), _, _) => Err(unfit("a metric query without a root")),
         }
     }
 }
@@ -123,19 +121,17 @@ impl EntryLabels {
 }
 
 impl LeafSeries {
-    fn add(&mut self, part: SeriesPart, leaf: &Leaf, grid: Grid) -> Result<(), EvalError> {
+    fn add(&mut self, part: SeriesPart, leaf: &Leaf, grid: Grid, budget: &Budget) -> Result<(), EvalError> {
         check_fit(&part, leaf, grid)?;
         let kept = Kept::by(&leaf.aggregation);
-        let series_count = self.series.len() as u64;
-        let cells = match self.series.entry(part.labels) {
+        let series_count = self.0.len() as u64;
+        let cells = match self.0.entry(part.labels) {
             MapEntry::Occupied(entry) => entry.into_mut(),
             MapEntry::Vacant(entry) => {
                 if series_count >= u64::from(INNER_SERIES_MAX) {
                     return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
                 }
-                if (series_count + 1) * grid.len() as u64 > CELLS_MAX {
-                    return Err(EvalError::CellsMax(CELLS_MAX));
-                }
+                budget.take_series(grid.len())?;
                 let cells = |wanted: bool| vec![0; if wanted { grid.len() } else { 0 }];
                 let counts = cells(!matches!(kept, Kept::Sample(_)));
                 entry.insert(Cells { counts, bytes: cells(kept == Kept::Bytes), panes: BTreeMap::new() })
@@ -144,19 +140,16 @@ impl LeafSeries {
         add_cells(&mut cells.counts, part.first as usize, &part.counts);
         add_cells(&mut cells.bytes, part.first as usize, &part.bytes);
         for pane in part.panes {
-            self.values += pane.summary.values();
+            budget.take_values(pane.summary.values())?;
             match cells.panes.entry(pane.number) {
                 MapEntry::Occupied(entry) => entry.into_mut().merge(pane.summary),
                 MapEntry::Vacant(entry) => {
-                    self.panes += 1;
+                    budget.take_pane()?;
                     entry.insert(pane.summary);
                 }
             }
         }
-        if self.values > VALUES_MAX {
-            return Err(EvalError::ValuesMax(VALUES_MAX));
-        }
-        if self.panes > PANES_MAX { Err(EvalError::CellsMax(PANES_MAX)) } else { Ok(()) }
+        Ok(())
     }
 }
 

@@ -8,10 +8,12 @@ mod series;
 mod top;
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use logmesh_protocol::rows::Rows;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 
+use crate::budget::Budget;
 use crate::error::{EvalError, PlanError};
 use crate::partial::Partial;
 use crate::plan::{QueryParams, Work};
@@ -61,7 +63,10 @@ impl Runner {
             Work::Log(log) => Kind::Log(Box::new(LogRunner::new(log, matchers[0].clone(), params)?)),
             Work::Metric { leaves, grid } => {
                 let pairs = leaves.iter().zip(matchers);
-                let runner = |(leaf, matcher): (_, &StreamMatcher)| LeafRunner::new(leaf, matcher.clone(), *grid);
+                let budget = Arc::new(Budget::default());
+                let runner = |(leaf, matcher): (_, &StreamMatcher)| {
+                    LeafRunner::new(leaf, matcher.clone(), *grid, budget.clone())
+                };
                 Kind::Metric(pairs.map(runner).collect::<Result<_, _>>()?)
             }
         };

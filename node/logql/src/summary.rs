@@ -152,3 +152,71 @@ pub(crate) fn is_greater(value: f64, greatest: f64) -> bool {
 fn is_before((time, value): (i64, f64), (other_time, other): (i64, f64)) -> bool {
     time < other_time || (time == other_time && value.total_cmp(&other).is_lt())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
+    use proptest::{prop_oneof, sample};
+
+    use super::*;
+
+    fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
+        let value =
+            prop_oneof![sample::select(vec![0.0, -0.0, f64::NAN, f64::INFINITY, 0.1, -2.5, 1e300]), any::<f64>()];
+        vec((0i64..4, value), 1..12)
+    }
+
+    fn summary(op: RangeOp, samples: &[(i64, f64)]) -> Option<Summary> {
+        let mut samples = samples.iter();
+        let (time, value) = samples.next()?;
+        let mut summary = Summary::new(op, *time, *value)?;
+        samples.for_each(|(time, value)| summary.add(*time, *value));
+        Some(summary)
+    }
+
+    fn merged(left: Option<Summary>, right: Option<Summary>) -> Option<Summary> {
+        match (left, right) {
+            (Some(mut left), Some(right)) => {
+                left.merge(right);
+                Some(left)
+            }
+            (left, right) => left.or(right),
+        }
+    }
+
+    /// Prints a summary such that only what matters shows: no order among values, no sign of NaN.
+    fn shown(summary: Option<Summary>) -> String {
+        let bytes = |summary: &Summary| logmesh_protocol::codec::encode(1, summary);
+        match summary {
+            Some(Summary::Values(mut values)) => {
+                values.sort_by(f64::total_cmp);
+                format!("{values:?}")
+            }
+            Some(Summary::Samples(mut samples)) => {
+                samples.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1)));
+                format!("{samples:?}")
+            }
+            // Sums have one spelling only once they travel.
+            Some(summary @ (Summary::Sum { .. } | Summary::Moments(_))) => format!("{:?}", bytes(&summary)),
+            other => format!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_commutative_and_associative(
+            op in sample::select(RangeOp::ALL),
+            (all, shuffled) in samples().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+            cuts in (0usize..12, 0usize..12),
+        ) {
+            let (first, second) = (cuts.0.min(cuts.1).min(all.len()), cuts.0.max(cuts.1).min(all.len()));
+            let part = |from: usize, to: usize| summary(op, &shuffled[from..to]);
+            let (a, b, c) = (part(0, first), part(first, second), part(second, all.len()));
+            let whole = shown(summary(op, &all));
+            prop_assert_eq!(&shown(merged(merged(a.clone(), b.clone()), c.clone())), &whole);
+            prop_assert_eq!(&shown(merged(a.clone(), merged(b.clone(), c.clone()))), &whole);
+            prop_assert_eq!(&shown(merged(c, merged(b, a))), &whole);
+        }
+    }
+}

@@ -64,6 +64,23 @@ fn cells_of_an_inner_aggregation() {
 }
 
 #[test]
+fn cells_of_all_inner_aggregations_together() {
+    let half = CELLS_MAX / POINTS_MAX / 2;
+    let query = "count(count_over_time({s=~\".+\"}[1h])) + count(rate({s=~\".+\"}[1h]))";
+    let (mut both, _) = runner(query, POINTS_MAX);
+    assert!(both.add_rows(&streams(0..half, "x")).is_ok());
+    assert_eq!(both.add_rows(&streams(half..half + 1, "x")), Err(EvalError::CellsMax(CELLS_MAX)));
+    let part =
+        |number: u64| SeriesPart { labels: labels(number), first: 0, counts: vec![1], bytes: vec![], panes: vec![] };
+    let add = |merge: &mut Merge, numbers: std::ops::Range<u64>| {
+        merge.add(Partial::Metric { leaves: vec![numbers.clone().map(part).collect(), numbers.map(part).collect()] })
+    };
+    let (_, mut merge) = runner(query, POINTS_MAX);
+    assert!(add(&mut merge, 0..half).is_ok());
+    assert_eq!(add(&mut merge, half..half + 1), Err(EvalError::CellsMax(CELLS_MAX)));
+}
+
+#[test]
 fn series_and_cells_that_come_back() {
     let part =
         |number: u64| SeriesPart { labels: labels(number), first: 0, counts: vec![1], bytes: vec![], panes: vec![] };

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
@@ -14,6 +15,7 @@ use super::sample::Sampler;
 use super::series::{Kept, SeriesTable};
 use super::{Stats, line_of, lines_bytes, rows_within};
 use crate::ast::Grouping;
+use crate::budget::Budget;
 use crate::duration::Nanoseconds;
 use crate::error::{EvalError, PlanError};
 use crate::partial::SeriesPart;
@@ -41,7 +43,7 @@ pub(super) struct LeafRunner {
 }
 
 impl LeafRunner {
-    pub(super) fn new(leaf: &Leaf, matcher: StreamMatcher, grid: Grid) -> Result<Self, PlanError> {
+    pub(super) fn new(leaf: &Leaf, matcher: StreamMatcher, grid: Grid, budget: Arc<Budget>) -> Result<Self, PlanError> {
         let aggregation = &leaf.aggregation;
         let mut names = Vec::new();
         let output = match &leaf.key {
@@ -63,7 +65,7 @@ impl LeafRunner {
             range: aggregation.range,
             offset: aggregation.offset,
             grid,
-            series: SeriesTable::new(leaf.key.clone(), Kept::by(aggregation), grid),
+            series: SeriesTable::new(leaf.key.clone(), Kept::by(aggregation), grid, budget),
             metadata: Pairs::default(),
             fields: Fields::default(),
             looks_at_metadata: false,

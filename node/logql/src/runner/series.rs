@@ -2,13 +2,15 @@
 //! of their panes come to.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use logmesh_protocol::record::{Labels, put_metadata};
 
 use crate::ast::{Grouping, RangeAggregation, RangeOp};
+use crate::budget::Budget;
 use crate::error::EvalError;
 use crate::partial::{Pane, SeriesPart};
-use crate::plan::{CELLS_MAX, Grid, INNER_SERIES_MAX, PANES_MAX, VALUES_MAX};
+use crate::plan::{Grid, INNER_SERIES_MAX};
 use crate::summary::Summary;
 
 /// What is kept of a line.
@@ -39,10 +41,7 @@ pub(super) struct SeriesTable {
     key: Grouping,
     kept: Kept,
     steps: usize,
-    /// How many panes there are, in all series.
-    panes: u64,
-    /// How many samples are kept one by one, in all series.
-    values: u64,
+    budget: Arc<Budget>,
     places: HashMap<Vec<u8>, usize>,
     series: Vec<Series>,
     scratch: Vec<u8>,
@@ -61,9 +60,9 @@ struct Series {
 }
 
 impl SeriesTable {
-    pub(super) fn new(key: Grouping, kept: Kept, grid: Grid) -> Self {
+    pub(super) fn new(key: Grouping, kept: Kept, grid: Grid, budget: Arc<Budget>) -> Self {
         let (places, series, scratch) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { key, kept, steps: grid.len(), panes: 0, values: 0, places, series, scratch }
+        Self { key, kept, steps: grid.len(), budget, places, series, scratch }
     }
 
     pub(super) fn key(&self) -> &Grouping {
@@ -90,9 +89,7 @@ impl SeriesTable {
         if at >= INNER_SERIES_MAX as usize {
             return Err(EvalError::SeriesMax(INNER_SERIES_MAX));
         }
-        if (at as u64 + 1) * self.steps as u64 > CELLS_MAX {
-            return Err(EvalError::CellsMax(CELLS_MAX));
-        }
+        self.budget.take_series(self.steps)?;
         self.places.insert(self.scratch.clone(), at);
         let cells = |wanted: bool| vec![0; if wanted { self.steps + 1 } else { 0 }];
         self.series.push(Series {
@@ -128,6 +125,7 @@ impl SeriesTable {
         value: f64,
     ) -> Result<(), EvalError> {
         let Kept::Sample(op) = self.kept else { return Ok(()) };
+        self.budget.take_values(Summary::weight(op))?;
         let pane = Grid::pane_number(from, to);
         let series = &mut self.series[at];
         if series.panes.get(series.last).is_none_or(|last| last.number != pane) {
@@ -135,24 +133,15 @@ impl SeriesTable {
                 Ok(found) => series.last = found,
                 Err(place) => {
                     let Some(summary) = Summary::new(op, time, value) else { return Ok(()) };
+                    self.budget.take_pane()?;
                     series.panes.insert(place, Pane { number: pane, summary });
                     series.last = place;
-                    self.panes += 1;
-                    return self.check(op);
+                    return Ok(());
                 }
             }
         }
         series.panes[series.last].summary.add(time, value);
-        self.check(op)
-    }
-
-    /// Checks the limits after one more sample.
-    fn check(&mut self, op: RangeOp) -> Result<(), EvalError> {
-        self.values += Summary::weight(op);
-        if self.values > VALUES_MAX {
-            return Err(EvalError::ValuesMax(VALUES_MAX));
-        }
-        if self.panes > PANES_MAX { Err(EvalError::CellsMax(PANES_MAX)) } else { Ok(()) }
+        Ok(())
     }
 
     /// Returns all series that counted anything.

@@ -3,6 +3,8 @@
 
 #[path = "metric/counters.rs"]
 mod counters;
+#[path = "metric/documented.rs"]
+mod documented;
 #[path = "metric/errors.rs"]
 mod errors;
 #[path = "metric/operators.rs"]
@@ -20,5 +22,5 @@ pub(crate) type Group = (&'static str, &'static str, &'static [Case]);
 
 /// Returns all groups.
 pub(crate) fn groups() -> Vec<Group> {
-    [counters::GROUPS, errors::GROUPS, operators::GROUPS, samples::GROUPS, vectors::GROUPS].concat()
+    [counters::GROUPS, documented::GROUPS, errors::GROUPS, operators::GROUPS, samples::GROUPS, vectors::GROUPS].concat()
 }
