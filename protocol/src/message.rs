@@ -6,8 +6,8 @@
 //! | `Ask` | `Held` of each |
 //! | `Members` | `Members` if the sender lacks rows, else `MembersKnown` |
 //! | `Compare` | `Same`, `Later`, `Members`, or `Differ` |
-//! | `Differ` | the next level of `Differ`, in the end `Have` |
-//! | `Have` | `Want`, `Have`, `Confirm` or `Tree`, as the sets and roots compare |
+//! | `Differ` | the next level of `Differ`, in the end as to `Have` |
+//! | `Have` | `Want`, `Have`, `Confirm` or `Tree`, as the sets, roots and wishes are |
 //! | `Want` | batches or extents |
 //! | `Tree` | `Tree` one level lower, in the end `Suspect` |
 //! | `Offer` | `Take`, and then the extent |
@@ -20,11 +20,14 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, DecodeError};
 use crate::id::NodeId;
 use crate::member::MemberRow;
-use crate::merkle::{Digest, Path};
+use crate::merkle::Path;
 use crate::segment::{ExtentId, SegmentId};
 use crate::seq_set::SeqSet;
 
 mod compact;
+mod rising;
+
+pub use self::compact::by_journal;
 
 /// What one node says to another, batches and extents excepted, which travel beside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,18 +88,23 @@ pub enum Message {
     },
     /// What the sender holds of segments, settled: batches still in flight are left out. At most [`SEGMENTS_MAX`].
     Have {
+        /// Salts the roots.
+        salt: Salt,
+        /// What it wishes to hear.
+        wish: Wish,
         /// Each segment.
         #[serde(with = "compact")]
         segments: Vec<Has>,
     },
-    /// The sender holds, durably and with the same ids, all that the receiver showed under this root.
+    /// The sender holds, durably and with the same ids, all that the receiver showed of these segments. At most [`SEGMENTS_MAX`].
     Confirm {
-        /// The segment.
-        segment: SegmentId,
-        /// The root that was shown.
-        root: Digest,
+        /// The salt under which it was shown.
+        salt: Salt,
         /// What the receiver wished when it showed it: what was shown before a stop began counts for nothing in the stop.
         wish: Wish,
+        /// Each segment with the root that was shown.
+        #[serde(with = "compact")]
+        segments: Vec<(SegmentId, Fingerprint)>,
     },
     /// The sender wants these batches, of at most [`SEGMENTS_MAX`] segments.
     Want {
@@ -138,17 +146,29 @@ pub enum Message {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
     /// All days.
-    Days(Vec<(u32, Fingerprint)>),
+    Days(#[serde(with = "rising")] Vec<(u32, Fingerprint)>),
     /// All windows of these days.
     Windows {
         /// The days, the newest [`DAYS_MAX`] that differ.
+        #[serde(with = "rising")]
         days: Vec<u32>,
         /// Their windows.
+        #[serde(with = "rising")]
         windows: Vec<(u32, Fingerprint)>,
+    },
+    /// All segments of these windows, as [`Message::Have`] shows them: said at once where that is cheaper than one more level.
+    Held {
+        /// The windows, the newest [`WINDOWS_MAX`] that differ.
+        #[serde(with = "rising")]
+        windows: Vec<u32>,
+        /// All that the sender holds in them and both should hold.
+        #[serde(with = "compact")]
+        segments: Vec<Has>,
     },
     /// All segments of these windows.
     Segments {
         /// The windows, the newest [`WINDOWS_MAX`] that differ.
+        #[serde(with = "rising")]
         windows: Vec<u32>,
         /// Their segments: each id cut short, and the fingerprint of id and root.
         segments: Vec<(ShortName, Fingerprint)>,
@@ -156,6 +176,7 @@ pub enum Level {
     /// The sender does not know these segments, and the receiver should say what it has of them.
     Unknown {
         /// In these windows.
+        #[serde(with = "rising")]
         windows: Vec<u32>,
         /// As the receiver called them.
         segments: Vec<ShortName>,
@@ -169,10 +190,8 @@ pub struct Has {
     pub segment: SegmentId,
     /// What it holds, without what is still in flight.
     pub held: SeqSet,
-    /// The root over exactly that; none while something is in flight.
-    pub root: Option<Digest>,
-    /// What it wishes to hear.
-    pub wish: Wish,
+    /// The root over exactly that, salted; none while something is in flight.
+    pub root: Option<Fingerprint>,
 }
 
 /// What somebody who says what it has wishes to hear.
@@ -198,14 +217,14 @@ pub type Fingerprint = [u8; 8];
 pub type ShortName = [u8; 4];
 
 impl compact::OfSegment for Has {
-    type Rest = (SeqSet, Option<Digest>, Wish);
+    type Rest = (SeqSet, Option<Fingerprint>);
 
     fn split(&self) -> (SegmentId, Self::Rest) {
-        (self.segment, (self.held.clone(), self.root, self.wish))
+        (self.segment, (self.held.clone(), self.root))
     }
 
-    fn join(segment: SegmentId, (held, root, wish): Self::Rest) -> Self {
-        Self { segment, held, root, wish }
+    fn join(segment: SegmentId, (held, root): Self::Rest) -> Self {
+        Self { segment, held, root }
     }
 }
 
@@ -234,7 +253,7 @@ pub const FINGERPRINTS_MAX: usize = 32_768;
 /// The most nodes of a Merkle tree in one message; further differences are found once these are mended.
 pub const NODES_MAX: usize = 64;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -260,37 +279,41 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_version_one_stay_as_they_are() {
+    fn the_bytes_of_version_two_stay_as_they_are() {
         let held = SeqSet::from_range(0..7);
-        let (salt, root) = ([9; 8], Digest::from_bytes([3; 32]));
+        let (salt, root) = ([9; 8], [3; 8]);
         let extent = ExtentId { segment: segment(), from: 1, to: 3 };
-        check(&Message::Held { segment: segment(), held: held.clone() }, "0100SEGMENT010007");
-        check(&Message::Ask { segments: vec![segment()] }, "010101SEGMENT");
-        check(&Message::MembersKnown { digest: [5; 16] }, &format!("0103{}", "05".repeat(16)));
+        check(&Message::Held { segment: segment(), held: held.clone() }, "0200SEGMENT020007");
+        check(&Message::Ask { segments: vec![segment()] }, "020101SEGMENT");
+        check(&Message::MembersKnown { digest: [5; 16] }, &format!("0203{}", "05".repeat(16)));
         let compare = Message::Compare { salt, members: [5; 16], digest: [6; 8], suspects: Vec::new() };
-        check(&compare, &format!("0104{}{}{}00", "09".repeat(8), "05".repeat(16), "06".repeat(8)));
-        check(&Message::Same { salt }, &format!("0105{}", "09".repeat(8)));
-        check(&Message::Later { salt }, &format!("0106{}", "09".repeat(8)));
+        check(&compare, &format!("0204{}{}{}00", "09".repeat(8), "05".repeat(16), "06".repeat(8)));
+        check(&Message::Same { salt }, &format!("0205{}", "09".repeat(8)));
+        check(&Message::Later { salt }, &format!("0206{}", "09".repeat(8)));
         let level = Level::Segments { windows: vec![8], segments: vec![([7; 4], [6; 8])] };
         check(
             &Message::Differ { salt, level },
-            &format!("0107{}02010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)),
+            &format!("0207{}03010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)),
         );
-        let has = Has { segment: segment(), held: held.clone(), root: Some(root), wish: Wish::Confirm };
+        let has = Has { segment: segment(), held: held.clone(), root: Some(root) };
         let other = SegmentId { window: Window(299), part: 5, ..segment() };
-        let more = Has { segment: other, held: held.clone(), root: None, wish: Wish::More };
+        let more = Has { segment: other, held: held.clone(), root: None };
         let journal = format!("{}{}", "01".repeat(32), "02".repeat(16));
-        let have = format!("01080201{journal}fb2c010401000701{}0200fcffffffff050100070001", "03".repeat(32));
-        check(&Message::Have { segments: vec![has, more] }, &have);
-        let confirm = Message::Confirm { segment: segment(), root, wish: Wish::Take };
-        check(&confirm, &format!("0109SEGMENT{}03", "03".repeat(32)));
+        let shown = format!("0201{journal}fb2c0104020007 01{}00fcffffffff0502000700", "03".repeat(8)).replace(' ', "");
+        let salted = "09".repeat(8);
+        let have = Message::Have { salt, wish: Wish::Confirm, segments: vec![has.clone(), more.clone()] };
+        check(&have, &format!("0208{salted}02{shown}"));
+        let level = Level::Held { windows: vec![299, 300], segments: vec![has, more] };
+        check(&Message::Differ { salt, level }, &format!("0207{salted}0202fb2b0101{shown}"));
+        let confirm = Message::Confirm { salt, wish: Wish::Take, segments: vec![(segment(), root)] };
+        check(&confirm, &format!("0209{salted}030101{journal}fb2c0104{}", "03".repeat(8)));
         let want = Message::Want { segments: vec![(segment(), held.clone())] };
-        check(&want, &format!("010a0101{journal}fb2c0104010007"));
+        check(&want, &format!("020a0101{journal}fb2c0104020007"));
         let tree = Message::Tree { segment: segment(), salt, nodes: vec![(Path::ROOT, vec![(2, [6; 8])])] };
-        check(&tree, &format!("010bSEGMENT{}0104000102{}", "09".repeat(8), "06".repeat(8)));
-        check(&Message::Suspect { segment: segment(), seqs: held }, "010cSEGMENT010007");
-        check(&Message::Offer { extent, bytes: 9 }, "010dSEGMENT010309");
-        check(&Message::Take { extent }, "010eSEGMENT0103");
+        check(&tree, &format!("020bSEGMENT{}0104000102{}", "09".repeat(8), "06".repeat(8)));
+        check(&Message::Suspect { segment: segment(), seqs: held }, "020cSEGMENT020007");
+        check(&Message::Offer { extent, bytes: 9 }, "020dSEGMENT010309");
+        check(&Message::Take { extent }, "020eSEGMENT0103");
     }
 
     proptest! {

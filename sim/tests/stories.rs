@@ -1,11 +1,13 @@
 //! One fault, one outcome.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use logmesh_protocol::config::Config;
+use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberState;
 use logmesh_protocol::replica::{Event, Input};
-use logmesh_protocol::segment::Window;
+use logmesh_protocol::segment::{SegmentId, Window};
 use logmesh_sim::host::Trap;
 use logmesh_sim::world::{World, node};
 
@@ -79,6 +81,31 @@ fn healing_moves_hardly_more_than_what_was_missing() {
     world.run_for(secs(10));
     let moved = world.network.traffic.data_bytes - before;
     assert!(missing > 100_000 && moved * 10 <= missing * 12, "{moved} bytes for {missing}");
+}
+
+/// Hosts come back one after the other, as gossip finds them: nobody may begin to stand in for one that is about to be back, nor fetch from
+/// another what its origin is about to bring.
+#[test]
+fn two_sides_that_meet_again_send_each_other_hardly_more_than_what_they_missed() {
+    let config = Config { seal_bytes: 1 << 30, seal_after: secs(86_400), ..World::quick() };
+    for seed in 0..20 {
+        let mut world = World::new(seed, 5, &config);
+        world.run_for(secs(3));
+        world.partition(&[0, 1], &[2, 3, 4]);
+        for _ in 0..20 {
+            for _ in 0..10 {
+                (0..5).for_each(|index| _ = world.append(index, 2));
+            }
+            world.run_for(secs(1));
+        }
+        let (held, moved) = (held_bytes(&world), world.network.traffic.data_bytes);
+        world.network.heal();
+        world.converge_within(secs(60)).unwrap();
+        world.run_for(secs(15));
+        let missing: u64 = grown_bytes(&held, &held_bytes(&world));
+        let moved = world.network.traffic.data_bytes - moved;
+        assert!(missing > 100_000 && moved * 100 <= missing * 105, "seed {seed}: {moved} bytes for {missing}");
+    }
 }
 
 #[test]
@@ -383,4 +410,15 @@ fn holders(
 fn whole(mut world: World) {
     world.check();
     assert_eq!(world.oracle.broken, Vec::<String>::new());
+}
+
+/// What each host holds of each segment, in bytes as they travel.
+fn held_bytes(world: &World) -> BTreeMap<(NodeId, SegmentId), u64> {
+    let replicas = world.hosts.values().filter_map(|host| Some((host.id, host.replica.as_ref()?)));
+    let statuses = replicas.flat_map(|(id, replica)| replica.segments().into_iter().map(move |status| (id, status)));
+    statuses.map(|(id, status)| ((id, status.segment), status.bytes)).collect()
+}
+
+fn grown_bytes(before: &BTreeMap<(NodeId, SegmentId), u64>, after: &BTreeMap<(NodeId, SegmentId), u64>) -> u64 {
+    after.iter().map(|(place, bytes)| bytes.saturating_sub(before.get(place).copied().unwrap_or(0))).sum()
 }

@@ -150,6 +150,6 @@ pub(crate) enum AnswerError {
     Malformed(#[from] DecodeError),
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Small enough that other streams of the connection are not held up, large enough to cost nothing.
 const PIECE_BYTES: usize = 256 << 10;

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::id::JournalId;
 use crate::segment::{SegmentId, Window};
 
+/// Returns the key to sort lists of segments by, so that each journal is said once.
+pub fn by_journal(segment: &SegmentId) -> (JournalId, Window, u32) {
+    (segment.journal, segment.window, segment.part)
+}
+
 /// A value that belongs to a segment.
 pub(super) trait OfSegment: Sized {
     /// What is said beside the segment.

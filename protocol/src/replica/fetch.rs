@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Replica;
 use crate::id::NodeId;
-use crate::message::{Message, SEGMENTS_MAX};
+use crate::message::{Message, SEGMENTS_MAX, by_journal};
 use crate::segment::{ExtentId, SegmentId};
 use crate::seq_set::SeqSet;
 use crate::time::Instant;
@@ -74,7 +74,8 @@ impl Replica {
 
     /// Asks for what came up since the last time, once for all that came up together.
     pub(super) fn ask_fetches(&mut self) {
-        while let Some((from, wants)) = self.fetches.to_ask.pop_first() {
+        while let Some((from, mut wants)) = self.fetches.to_ask.pop_first() {
+            wants.sort_by_key(|(segment, _)| by_journal(segment));
             for segments in wants.chunks(SEGMENTS_MAX) {
                 self.context.send(from, Message::Want { segments: segments.to_vec() });
             }

@@ -4,23 +4,28 @@ use std::time::Duration;
 
 use super::Replica;
 use super::interface::Event;
-use super::segments::Mark;
+use super::members::RETURNING;
+use super::segments::{Mark, Segment};
 use crate::id::NodeId;
 use crate::merkle::{Digest, LEAVES_MAX, Path};
-use crate::message::{Fingerprint, Has, Message, NODES_MAX, SEGMENTS_MAX, Salt, Wish};
+use crate::message::{Fingerprint, Has, Message, NODES_MAX, SEGMENTS_MAX, Salt, Wish, by_journal};
 use crate::segment::SegmentId;
 use crate::seq_set::SeqSet;
 
 impl Replica {
     /// Tells `to` what is held here of `segments`.
-    pub(super) fn tell_have(&mut self, to: NodeId, segments: Vec<SegmentId>, wish: Wish) {
-        let has: Vec<Has> = segments.into_iter().filter_map(|id| self.has(id, wish)).collect();
-        for segments in has.chunks(SEGMENTS_MAX) {
-            self.context.send(to, Message::Have { segments: segments.to_vec() });
+    pub(super) fn tell_have(&mut self, to: NodeId, mut segments: Vec<SegmentId>, wish: Wish) {
+        segments.sort_by_key(by_journal);
+        for segments in segments.chunks(SEGMENTS_MAX) {
+            let salt = self.context.salt();
+            let has: Vec<Has> = segments.iter().filter_map(|id| self.has(*id, (salt, wish))).collect();
+            if !has.is_empty() {
+                self.context.send(to, Message::Have { salt, wish, segments: has });
+            }
         }
     }
 
-    fn has(&self, id: SegmentId, wish: Wish) -> Option<Has> {
+    pub(super) fn has(&self, id: SegmentId, (salt, wish): Shown) -> Option<Has> {
         let segment = self.segments.find(&id)?;
         let held = match wish {
             // Who stops or lets go shows everything: what is not shown is not handed over.
@@ -28,43 +33,51 @@ impl Replica {
             Wish::More | Wish::Nothing => segment.settled(self.context.now.instant, self.context.config.repair_grace),
         };
         let root = segment.root().filter(|_| held == segment.held);
-        Some(Has { segment: id, held, root, wish })
+        Some(Has { segment: id, held, root: root.map(|root| root.salted(u64::from_le_bytes(salt))) })
     }
 
-    pub(super) fn on_have(&mut self, from: NodeId, segments: Vec<Has>) {
-        if segments.iter().any(|has| has.wish == Wish::Take) {
+    pub(super) fn on_have(&mut self, from: NodeId, (salt, wish): Shown, segments: Vec<Has>) {
+        if wish == Wish::Take {
             self.members.note_stopping(from);
             if self.stop.is_some() {
                 // No round has this name: it says only that the other should not rely on this node.
                 self.context.send(from, Message::Later { salt: Salt::default() });
             }
         }
-        let mut more = Vec::new();
+        let (mut more, mut confirmed) = (Vec::new(), Vec::new());
         for has in segments.into_iter().take(SEGMENTS_MAX) {
-            if self.is_gone(&has.segment) || self.is_expiring(&has.segment) {
+            let id = has.segment;
+            if self.is_gone(&id) || self.is_expiring(&id) {
                 continue;
             }
-            more.extend(self.compare_segment(from, has));
+            let compared = self.compare_segment(from, (salt, wish), has);
+            more.extend(Some(id).filter(|_| compared.has_more));
+            confirmed.extend(compared.covered.map(|root| (id, root)));
         }
         self.tell_have(from, more, Wish::Nothing);
+        // Who stops vouches for nothing: else two that stop at once could each rely on the other.
+        if !confirmed.is_empty() && matches!(wish, Wish::Confirm | Wish::Take) && self.stop.is_none() {
+            self.context.send(from, Message::Confirm { salt, wish, segments: confirmed });
+        }
     }
 
-    /// Takes what is missing, confirms what is alike; returns the segment if the other should hear that there is more of it here.
-    fn compare_segment(&mut self, from: NodeId, mut has: Has) -> Option<SegmentId> {
+    /// Takes what is missing, notes what is alike.
+    fn compare_segment(&mut self, from: NodeId, (salt, wish): Shown, mut has: Has) -> Compared {
         let id = has.segment;
         has.held = has.held.intersection(&SeqSet::from_range(0..LEAVES_MAX));
         let held = self.segments.held(&id);
         let lack = has.held.difference(&held);
+        let mut compared = Compared::default();
         if !lack.is_empty() {
-            self.consider_lack(from, id, &lack, has.wish);
+            self.consider_lack(from, id, &lack, wish);
         } else if let Some(segment) = self.segments.find_mut(&id) {
             segment.lacking_since = None;
         }
         if lack.is_empty() && !has.held.is_empty() {
-            self.compare_roots(from, &has, held == has.held);
+            compared.covered = self.compare_roots(from, salt, &has);
         }
-        let surplus = self.settled(&id).difference(&has.held);
-        (has.wish == Wish::More && !surplus.is_empty()).then_some(id)
+        compared.has_more = wish == Wish::More && !self.settled(&id).difference(&has.held).is_empty();
+        compared
     }
 
     fn settled(&self, id: &SegmentId) -> SeqSet {
@@ -72,53 +85,64 @@ impl Replica {
         self.segments.find(id).map(|segment| segment.settled(now, grace)).unwrap_or_default()
     }
 
-    /// Fetches what is missing here, if it is this node's to hold. What a live origin should be bringing just now is left to it for a
+    /// Fetches what is missing here, if it is this node's to hold. What its origin should be bringing just now is left to it for a
     /// while, so that it does not come twice.
     fn consider_lack(&mut self, from: NodeId, id: SegmentId, lack: &SeqSet, wish: Wish) {
-        let now = self.context.now.instant;
         let is_mine = self.holders(&id).contains(&self.context.id);
         let damaged = self.segments.find(&id).map(|segment| segment.quarantined.clone()).unwrap_or_default();
         let lack = if is_mine || wish == Wish::Take { lack.clone() } else { lack.intersection(&damaged) };
         if lack.is_empty() || self.members.full_since.is_some() {
             return;
         }
-        let origin = id.origin();
-        // Whoever comes back hears of some members a moment before the others: the origin may be on its way too.
-        let pushed = origin != self.context.id
-            && (self.members.is_live(origin) || self.members.has_just_met(from, now))
-            && self.members.boot(origin) == Some(id.journal.boot)
-            && lack.intersection(&damaged).is_empty();
-        if pushed {
-            // Who lets go is in more of a hurry, but not so much that all a returned holder lacks should come twice.
-            let patience = if wish == Wish::Take { TAKE_PATIENCE } else { self.context.config.push_retry * 2 };
-            let since = match self.segments.find_mut(&id) {
-                Some(segment) => *segment.lacking_since.get_or_insert(now),
-                None if self.lacking.len() >= LACKING_MAX => return,
-                None => *self.lacking.entry(id).or_insert(now),
-            };
-            if now.since(since) < patience {
-                return;
-            }
+        let patience = if lack.intersection(&damaged).is_empty() { self.patience_with(&id, from, wish) } else { None };
+        if patience.is_some_and(|patience| self.lacks_for(&id).is_none_or(|lacking| lacking < patience)) {
+            return;
         }
         self.lacking.remove(&id);
         self.fetch(from, id, &lack);
     }
 
-    /// All that the other holds is held here, by number. Whether it is by content too, the roots say.
-    fn compare_roots(&mut self, from: NodeId, has: &Has, equal_sets: bool) {
-        let Some(theirs) = has.root else { return };
-        let Some(mine) = self.segments.root_over(&mut self.context, &has.segment, &has.held) else { return };
-        if mine != theirs {
-            self.descend_from(from, has.segment, vec![Path::ROOT]);
-            return;
+    /// Returns how long to wait for the origin to bring what `from` has; none if it cannot be expected to.
+    fn patience_with(&mut self, id: &SegmentId, from: NodeId, wish: Wish) -> Option<Duration> {
+        let origin = id.origin();
+        if origin == self.context.id || self.members.boot(origin) != Some(id.journal.boot) {
+            return None;
         }
-        if equal_sets {
+        // Who speaks is up, whatever gossip has found so far.
+        let is_live = origin == from || self.members.is_live(origin);
+        if !is_live && self.members.is_returning(from, self.context.now) {
+            // The origin may come back right behind it. A round then tells whether it did.
+            self.repair_soon(from, RETURNING);
+            return Some(RETURNING);
+        }
+        // Who lets go is in more of a hurry, but not so much that all a returned holder lacks should come twice.
+        let patience = if wish == Wish::Take { TAKE_PATIENCE } else { self.context.config.push_retry * 2 };
+        is_live.then_some(patience)
+    }
+
+    /// Returns for how long a segment is known to lack something; none if that cannot be remembered.
+    fn lacks_for(&mut self, id: &SegmentId) -> Option<Duration> {
+        let now = self.context.now.instant;
+        let since = match self.segments.find_mut(id) {
+            Some(segment) => *segment.lacking_since.get_or_insert(now),
+            None if self.lacking.len() >= LACKING_MAX && !self.lacking.contains_key(id) => return None,
+            None => *self.lacking.entry(*id).or_insert(now),
+        };
+        Some(now.since(since))
+    }
+
+    /// All that the other holds is held here, by number. Whether it is by content too, the roots say: the other's is returned if so.
+    fn compare_roots(&mut self, from: NodeId, salt: Salt, has: &Has) -> Option<Fingerprint> {
+        let theirs = has.root?;
+        let mine = self.segments.root_over(&mut self.context, &has.segment, &has.held)?;
+        if mine.salted(u64::from_le_bytes(salt)) != theirs {
+            self.descend_from(from, has.segment, vec![Path::ROOT]);
+            return None;
+        }
+        if self.segments.held(&has.segment) == has.held {
             self.confirm(has.segment, from, mine);
         }
-        // Who stops vouches for nothing: else two that stop at once could each rely on the other.
-        if has.wish != Wish::Nothing && self.stop.is_none() {
-            self.context.send(from, Message::Confirm { segment: has.segment, root: mine, wish: has.wish });
-        }
+        Some(theirs)
     }
 
     /// Notes that `peer` holds what was held here under `root`.
@@ -130,10 +154,16 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_confirm(&mut self, from: NodeId, id: SegmentId, root: Digest, wish: Wish) {
-        self.confirm(id, from, root);
-        if wish == Wish::Take {
-            self.cover(id, from, root);
+    /// A peer holds what was shown to it. If more is held here by now, that says nothing any more.
+    pub(super) fn on_confirm(&mut self, from: NodeId, (salt, wish): Shown, segments: Vec<(SegmentId, Fingerprint)>) {
+        let word = u64::from_le_bytes(salt);
+        for (id, shown) in segments.into_iter().take(SEGMENTS_MAX) {
+            let root = self.segments.find(&id).and_then(Segment::root);
+            let Some(root) = root.filter(|root| root.salted(word) == shown) else { continue };
+            self.confirm(id, from, root);
+            if wish == Wish::Take {
+                self.cover(id, from, root);
+            }
         }
     }
 
@@ -220,6 +250,18 @@ impl Replica {
         self.rounds.stats.damaged += damaged.len();
         self.context.event(Event::Damaged { segment: id, batches: damaged.len() });
     }
+}
+
+/// Under which salt something was shown, and with which wish.
+pub(super) type Shown = (Salt, Wish);
+
+/// What came of looking at what a peer has of a segment.
+#[derive(Default)]
+struct Compared {
+    /// There is more of it here.
+    has_more: bool,
+    /// All of it is here too: the root that was shown.
+    covered: Option<Fingerprint>,
 }
 
 /// The most segments that are known to be missing wholly and left to their origins for a while; further ones wait.

@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::placement::{self, Place};
 use crate::plan::Heads;
 use crate::segment::SegmentId;
-use crate::time::Instant;
+use crate::time::{Instant, Now};
 
 /// All that is known of the others.
 pub(super) struct Members {
@@ -111,13 +111,13 @@ impl Members {
         }
     }
 
-    pub(super) fn is_able(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(PeerState::is_able)
+    /// Tells whether a member that was just heard was away, or not known, a moment ago: others may be about to follow.
+    pub(super) fn is_returning(&self, node: NodeId, now: Now) -> bool {
+        self.peers.get(&node).is_none_or(|peer| !peer.live || now.instant.since(peer.since) < RETURNING)
     }
 
-    /// Tells whether a member has come back only a moment ago.
-    pub(super) fn has_just_met(&self, node: NodeId, now: Instant) -> bool {
-        self.peers.get(&node).is_some_and(|peer| peer.live && now.since(peer.since) < MEETING)
+    pub(super) fn is_able(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(PeerState::is_able)
     }
 
     pub(super) fn boot(&self, node: NodeId) -> Option<Boot> {
@@ -500,10 +500,10 @@ impl Replica {
     }
 }
 
+/// Those whom a mended partition brings back come one after the other, as gossip finds them, within this time.
+pub(super) const RETURNING: Duration = Duration::from_secs(3);
 /// What was heard is taken to have been said so much earlier, by gossip's delay.
 const GOSSIP_LAG: Duration = Duration::from_secs(10);
-/// How far apart those who come back together may be heard of again: some intervals of gossip.
-const MEETING: Duration = Duration::from_secs(2);
 /// The most heads that are kept of one node; while it has more, nothing is said of what is known to be included.
 const HEADS_MAX: usize = 4_096;
 /// Rows are sent to so many at once; who differs still is served at the next view.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Replica;
 use super::context::Timer;
 use super::interface::Output;
+use super::members::{PeerState, RETURNING};
 use crate::id::NodeId;
 use crate::message::{Message, SEGMENTS_MAX};
 use crate::segment::{SegmentId, Window};
@@ -120,19 +121,24 @@ impl Replica {
         // Who has stood in already goes on: while members come back one after the other, no other one is begun with.
         let known = |node: &NodeId| self.push.outgoing.get(&segment)?.peers.get(node).map(|peer| peer.known.len());
         spares.sort_by_key(|node| std::cmp::Reverse(known(node).unwrap_or(0)));
-        let mut spares = spares.into_iter();
+        // Nor does anybody begin to who has just come back: those who are missing may be right behind.
+        let is_new =
+            |node: &NodeId| known(node).unwrap_or(0) == 0 && self.members.is_returning(*node, self.context.now);
+        let mut steady: Vec<_> = spares.iter().copied().filter(|node| !is_new(node)).collect();
         let others = holders.iter().copied().filter(|node| *node != self.context.id);
         let mut duties = Vec::new();
         for holder in others {
             if self.members.is_able(holder) {
                 duties.push((holder, Duty::Holder));
             } else if self.is_long_unable(holder) {
-                duties.extend(spares.next().map(|spare| (spare, Duty::StandIn(holder))));
+                let first = (!steady.is_empty()).then(|| steady.remove(0));
+                duties.extend(first.map(|spare| (spare, Duty::StandIn(holder))));
             }
         }
         let wanted = usize::from(self.journal.copies_wanted(&segment)).saturating_sub(1);
         let lacking = wanted.saturating_sub(duties.len());
-        duties.extend(spares.take(lacking).map(|spare| (spare, Duty::Urgent)));
+        spares.retain(|spare| !duties.iter().any(|(node, _)| node == spare));
+        duties.extend(spares.into_iter().take(lacking).map(|spare| (spare, Duty::Urgent)));
         let Some(outgoing) = self.push.outgoing.get_mut(&segment) else { return };
         for (node, _) in &duties {
             outgoing.peers.entry(*node).or_default();
@@ -344,11 +350,15 @@ impl Replica {
         self.dirty.extend(self.push.lanes.values().flat_map(|lane| lane.owing.iter().copied()));
     }
 
-    /// Once a second: a holder may have become away for long enough to be stood in for.
+    /// Once a second: a holder may have become away for long enough to be stood in for, or a member be back for long enough to do so.
     pub(super) fn tick_standins(&mut self) {
+        let just_now = |since: Instant, after| (after..after + STANDIN_TICKS).contains(&self.context.ago(since));
         let after = self.context.config.standin_after;
-        let just_now = |since: Instant| (after..after + STANDIN_TICKS).contains(&self.context.ago(since));
-        if self.members.peers.values().any(|peer| peer.unable_since.is_some_and(just_now)) {
+        let has_moved = |peer: &PeerState| {
+            peer.unable_since.is_some_and(|since| just_now(since, after))
+                || peer.live && just_now(peer.since, RETURNING)
+        };
+        if self.members.peers.values().any(has_moved) {
             self.on_ability_moved();
         }
         let asking = self.push.outgoing.values().flat_map(|outgoing| outgoing.peers.values());

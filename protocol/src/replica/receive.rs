@@ -23,8 +23,8 @@ pub(super) struct Receiving {
     /// Batches that the store has not answered yet, with their sizes. At most [`STORING_BYTES_MAX`].
     storing: BTreeMap<(SegmentId, u32), u64>,
     storing_bytes: u64,
-    /// Extents that the store is adopting. At most [`ADOPTIONS_MAX`].
-    adopting: BTreeSet<ExtentId>,
+    /// Extents that the store is adopting, with their sizes. At most [`ADOPTING_BYTES_MAX`], or one.
+    adopting: BTreeMap<ExtentId, u64>,
     /// Who is to hear what is held of which segment: once for all that comes in together.
     tell: BTreeSet<(NodeId, SegmentId)>,
 }
@@ -33,7 +33,7 @@ impl Receiving {
     /// Returns what of a segment is being stored.
     pub(super) fn underway(&self, segment: &SegmentId) -> SeqSet {
         let storing = self.storing.range((*segment, 0)..=(*segment, u32::MAX)).map(|((_, seq), _)| *seq);
-        let adopting = self.adopting.iter().filter(|extent| extent.segment == *segment);
+        let adopting = self.adopting.keys().filter(|extent| extent.segment == *segment);
         let adopting =
             adopting.fold(SeqSet::new(), |set, extent| set.union(&SeqSet::from_range(extent.from..extent.to)));
         adopting.union(&storing.collect())
@@ -101,11 +101,19 @@ impl Replica {
         self.tail_grew(batch.segment, u64::from(batch.entry.raw_bytes));
         match batch.from {
             None => self.on_appended(batch),
-            Some(from) if from == batch.segment.origin() => {
+            Some(from) => {
                 self.note_full(false);
-                self.receiving.tell.insert((from, batch.segment));
+                self.tell_origin(from, batch.segment);
             }
-            Some(_) => self.note_full(false),
+        }
+    }
+
+    /// Lets the origin know what is held here. If another brought it, the origin may be about to.
+    fn tell_origin(&mut self, from: NodeId, segment: SegmentId) {
+        let origin = segment.origin();
+        let pushes = self.members.is_live(origin) && self.members.boot(origin) == Some(segment.journal.boot);
+        if from == origin || pushes {
+            self.receiving.tell.insert((origin, segment));
         }
     }
 
@@ -130,11 +138,13 @@ impl Replica {
             self.segments.find(&extent.segment).is_some_and(|held| !held.sealed.intersection(&range).is_empty());
         let underway = !self.receiving.underway(&extent.segment).intersection(&range).is_empty();
         self.fetch_arrives_whole(from, &extent, bytes.len() as u64);
-        if overlaps || underway || self.receiving.adopting.len() >= ADOPTIONS_MAX {
+        let adopting: u64 = self.receiving.adopting.values().sum();
+        let fits = adopting == 0 || adopting + bytes.len() as u64 <= ADOPTING_BYTES_MAX;
+        if overlaps || underway || !fits {
             self.receiving.tell.insert((from, extent.segment));
             return;
         }
-        self.receiving.adopting.insert(extent);
+        self.receiving.adopting.insert(extent, bytes.len() as u64);
         self.context.output(Output::Adopt { from, extent, bytes });
     }
 
@@ -146,9 +156,7 @@ impl Replica {
         }
         self.on_stored(batches);
         self.note_sealed(extent);
-        if from == extent.segment.origin() {
-            self.receiving.tell.insert((from, extent.segment));
-        }
+        self.tell_origin(from, extent.segment);
     }
 
     pub(super) fn on_ask(&mut self, from: NodeId, segments: Vec<SegmentId>) {
@@ -167,5 +175,5 @@ impl Replica {
 
 /// Bytes of batches of peers that the store may be at; further ones are dropped and come again.
 const STORING_BYTES_MAX: u64 = 64 << 20;
-/// Extents of peers that the store may be at; further ones are dropped and come again.
-const ADOPTIONS_MAX: usize = 4;
+/// Bytes of extents of peers that the store may be at; further ones are dropped and come again.
+const ADOPTING_BYTES_MAX: u64 = 64 << 20;

@@ -12,7 +12,10 @@ use super::context::Timer;
 use super::interface::Event;
 use crate::id::NodeId;
 use crate::merkle::{Digest, combine};
-use crate::message::{DAYS_MAX, FINGERPRINTS_MAX, Fingerprint, Level, Message, Salt, ShortName, WINDOWS_MAX, Wish};
+use crate::message::{
+    DAYS_MAX, FINGERPRINTS_MAX, Fingerprint, Has, Level, Message, SEGMENTS_MAX, Salt, ShortName, WINDOWS_MAX, Wish,
+    by_journal,
+};
 use crate::segment::{SegmentId, Window};
 use crate::time::Instant;
 
@@ -82,6 +85,10 @@ impl Shared {
         within.map(|window| (*window, self.window(*window))).collect()
     }
 
+    fn ids_of(&self, windows: &BTreeSet<u32>) -> impl Iterator<Item = SegmentId> {
+        windows.iter().filter_map(|window| self.0.get(window)).flatten().map(|(segment, _)| *segment)
+    }
+
     /// Returns the segments of `windows` by their short names, with their fingerprints.
     fn segments_of(&self, windows: &BTreeSet<u32>, salt: Salt) -> BTreeMap<ShortName, (Fingerprint, SegmentId)> {
         let word = u64::from_le_bytes(salt);
@@ -144,8 +151,8 @@ impl Replica {
         let now = self.context.now.instant;
         let live: BTreeSet<NodeId> = self.members.live().collect();
         self.rounds.urgent.retain(|node, _| live.contains(node));
-        let urgent = self.rounds.urgent.iter().filter(|(_, at)| **at <= now).min_by_key(|(node, at)| (**at, **node));
-        let urgent = urgent.map(|(node, _)| *node);
+        let urgent = self.rounds.urgent.iter().filter(|(node, at)| **at <= now && !self.is_in_transfer(**node));
+        let urgent = urgent.min_by_key(|(node, at)| (**at, **node)).map(|(node, _)| *node);
         let peer = match urgent {
             Some(peer) => Some(peer),
             None if self.rounds.next_at <= now => {
@@ -157,7 +164,7 @@ impl Replica {
             }
             None => None,
         };
-        let Some(peer) = peer else { return };
+        let Some(peer) = peer.filter(|peer| !self.is_in_transfer(*peer)) else { return };
         self.rounds.urgent.remove(&peer);
         let (salt, for_stop) = (self.context.salt(), self.stop.is_some());
         let shared = self.shared_with(peer);
@@ -167,6 +174,12 @@ impl Replica {
             Some(Round { peer, salt, touched: now, batches: 0, bytes: 0, progress: false, shared, for_stop });
         let (members, suspects) = (self.members.table.digest(), self.suspects());
         self.context.send(peer, Message::Compare { salt, members, digest, suspects });
+    }
+
+    /// Tells whether what was found missing is still on its way between this node and `peer`: a round would find it once more. (A stop
+    /// does not wait for that.)
+    fn is_in_transfer(&self, peer: NodeId) -> bool {
+        self.stop.is_none() && (self.fetches.is_waiting(peer) || self.serving.is_busy_for(peer))
     }
 
     /// A round that is still quiet has ended: all that came of it has come, or its peer does not answer.
@@ -286,10 +299,16 @@ impl Replica {
                 let days: BTreeSet<u32> = days.into_iter().take(DAYS_MAX).collect();
                 let mine = shared.windows_of(&days).into_iter().map(|(window, digest)| (window, digest.salted(word)));
                 let windows = newest_differing(mine, theirs, WINDOWS_MAX);
-                let segments = shared.segments_of(&windows, salt).into_iter().map(|(name, (digest, _))| (name, digest));
-                let segments = segments.take(FINGERPRINTS_MAX).collect();
-                Level::Segments { segments, windows: windows.into_iter().collect() }
+                match self.held_in(from, &shared, (salt, &windows)) {
+                    Some(segments) => Level::Held { windows: windows.into_iter().collect(), segments },
+                    None => {
+                        let segments = shared.segments_of(&windows, salt).into_iter();
+                        let segments = segments.map(|(name, (digest, _))| (name, digest)).take(FINGERPRINTS_MAX);
+                        Level::Segments { segments: segments.collect(), windows: windows.into_iter().collect() }
+                    }
+                }
             }
+            Level::Held { windows, segments } => return self.on_held_in(from, (salt, &shared), windows, segments),
             Level::Segments { windows, segments } => return self.on_segments(from, (salt, &shared), windows, segments),
             Level::Unknown { windows, segments } => {
                 let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
@@ -300,6 +319,29 @@ impl Replica {
             }
         };
         self.context.send(from, Message::Differ { salt, level: next });
+    }
+
+    /// Returns what is held of all segments of `windows` that both should hold, if saying that costs no more than one more level of
+    /// fingerprints would: few segments with few holes. What differs is read off at once then.
+    fn held_in(&mut self, peer: NodeId, shared: &Shared, (salt, windows): (Salt, &BTreeSet<u32>)) -> Option<Vec<Has>> {
+        let mut ids: Vec<SegmentId> = shared.ids_of(windows).collect();
+        let compared = ids.iter().copied().collect();
+        ids.extend(self.active_in(windows, peer, &compared));
+        ids.sort_by_key(by_journal);
+        let segments: Vec<Has> = ids.into_iter().filter_map(|id| self.has(id, (salt, Wish::More))).collect();
+        let intervals: usize = segments.iter().map(|has| has.held.ranges().len()).sum();
+        (segments.len() <= SEGMENTS_MAX && intervals <= 2 * segments.len()).then_some(segments)
+    }
+
+    /// Compares all segments of some windows, and tells of those that the other does not know.
+    fn on_held_in(&mut self, from: NodeId, (salt, shared): (Salt, &Shared), windows: Vec<u32>, segments: Vec<Has>) {
+        let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
+        let known: BTreeSet<SegmentId> = segments.iter().map(|has| has.segment).collect();
+        let mut unknown: Vec<SegmentId> = shared.ids_of(&windows).filter(|id| !known.contains(id)).collect();
+        let mentioned = unknown.iter().copied().chain(known).collect();
+        unknown.extend(self.active_in(&windows, from, &mentioned));
+        self.on_have(from, (salt, Wish::More), segments);
+        self.tell_have(from, unknown, Wish::More);
     }
 
     /// Tells what is held of the segments that differ, and asks for those that are not known here.

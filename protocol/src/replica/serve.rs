@@ -40,6 +40,13 @@ pub(super) enum Serve {
     Extent(ExtentId),
 }
 
+impl Serving {
+    /// Tells whether `peer` has asked for something that was not sent yet.
+    pub(super) fn is_busy_for(&self, peer: NodeId) -> bool {
+        self.queues.get(&peer).is_some_and(|queue| queue.sending.is_some() || !queue.waiting.is_empty())
+    }
+}
+
 impl Replica {
     pub(super) fn on_want(&mut self, from: NodeId, segments: Vec<(SegmentId, SeqSet)>) {
         for (segment, seqs) in segments.into_iter().take(SEGMENTS_MAX) {
