@@ -7,7 +7,7 @@ use std::time::Duration;
 use logmesh_protocol::config::Config;
 use logmesh_protocol::id::{BatchId, Boot, JournalId, NodeId};
 use logmesh_protocol::ledger::LedgerEntry;
-use logmesh_protocol::message;
+use logmesh_protocol::message::{self, Message};
 use logmesh_protocol::replica::{
     Announcement, Input, Output, Peer, Recovered, RecoveredSegment, Replica, StoredBatch, View,
 };
@@ -46,7 +46,9 @@ fn scattered(segments: usize) -> BTreeSet<(usize, u32)> {
 
 #[derive(Default)]
 struct Found {
-    /// Bytes of all messages of the round up to the last `Want`.
+    /// Bytes of all messages so far.
+    said: usize,
+    /// Those of them up to the last `Want`; of all messages if nothing was wanted.
     found: usize,
     fetched: u64,
 }
@@ -73,7 +75,7 @@ fn round(asker: usize, gaps: &BTreeSet<(usize, u32)>) -> Found {
         nodes[at].replica.merge_members(clock(now), rows);
     }
     // From here on the messages are instant: once both are quiet all that is missing was asked for, and nothing has been sent.
-    found.found = 0;
+    found = Found::default();
     let members = nodes[asker].replica.members_table().digest();
     nodes[asker].replica.handle_input(clock(now), Input::View(view(1 - asker, members)));
     settle(&mut nodes, now, &mut found);
@@ -106,7 +108,10 @@ fn pump(nodes: &mut [Node; 2], at: usize, now: u64, found: &mut Found) -> bool {
         worked = true;
         match output {
             Output::Send { to, message } if to == node(1 - at) => {
-                found.found += message::encode(&message).len();
+                found.said += message::encode(&message).len();
+                if matches!(message, Message::Want { .. }) || found.fetched == 0 {
+                    found.found = found.said;
+                }
                 nodes[1 - at].replica.handle_input(clock(now), Input::Message { from: node(at), message });
             }
             Output::LoadLedger(id) => {
