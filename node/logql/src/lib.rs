@@ -24,6 +24,7 @@ mod root;
 mod runner;
 mod selector;
 mod summary;
+mod template;
 mod time;
 
 pub use ast::{
@@ -46,4 +47,8 @@ pub use root::Merge;
 pub use runner::{Runner, Stats};
 pub use selector::StreamMatcher;
 pub use summary::Summary;
+pub use template::{
+    Names, OUTPUT_BYTES_MAX, STEPS_MAX, TEMPLATE_BYTES_MAX, TEMPLATE_NESTING_MAX, Template, TemplateError,
+    TemplateFailure, TemplateRow,
+};
 pub use time::parse_timestamp;

@@ -23,6 +23,15 @@ pub(crate) fn anchored(pattern: &str) -> Result<Regex, PlanError> {
         .map_err(|error| refused(pattern, &error))
 }
 
+/// Compiles a pattern that is looked for within a text. The dot stops at newlines.
+pub(crate) fn searching(pattern: &str) -> Result<Regex, PlanError> {
+    RegexBuilder::new(&from_go(pattern))
+        .size_limit(REGEX_BYTES_MAX)
+        .nest_limit(REGEX_NESTING_MAX)
+        .build()
+        .map_err(|error| refused(pattern, &error))
+}
+
 /// A pattern that may match anywhere in a line. The dot matches newlines too.
 #[derive(Clone, Debug)]
 pub(crate) struct LineRegex {
