@@ -116,9 +116,6 @@ impl Walk {
 }
 
 fn is_row(kind: &OperandKind) -> bool {
-    match kind {
-        OperandKind::Dot => true,
-        OperandKind::Variable(name, fields) => name == "$" && fields.is_empty(),
-        _ => false,
-    }
+    let dollar = matches!(kind, OperandKind::Variable(name, fields) if name == "$" && fields.is_empty());
+    dollar || matches!(kind, OperandKind::Dot)
 }

@@ -253,7 +253,7 @@ impl<'a> Render<'a, '_> {
         self.step(command.span, 0)?;
         let (first, others) = command.operands.split_first().expect("the parser makes no empty command");
         if let OperandKind::Function(function) = &first.kind {
-            return self.call(function, command, others, dot, last);
+            return self.call(function, command, dot, last);
         }
         if others.is_empty() && last.is_none() {
             return self.operand(first, dot);
@@ -349,10 +349,10 @@ impl<'a> Render<'a, '_> {
         &mut self,
         function: &'static Function,
         command: &'a Command,
-        operands: &'a [Operand],
         dot: &Value<'a>,
         last: Option<Value<'a>>,
     ) -> Rendered<Value<'a>> {
+        let operands = &command.operands[1..];
         if let Some(message) = function.refuses(operands.len() + usize::from(last.is_some())) {
             return flaw(command.operands[0].span, message);
         }
