@@ -169,11 +169,11 @@ fn next_piece(layout: &str) -> Option<(&str, Piece, &str)> {
     for (at, c) in layout.char_indices() {
         let rest = &layout[at..];
         if let Some((piece, len)) = piece_at(c, rest) {
-            // Go reads `_2006` as an underscore and a year.
             return Some((&layout[..at], piece, &rest[len..]));
         }
-        if rest.starts_with("_2006") {
-            return Some((&layout[..=at], Piece::LongYear, &rest[5..]));
+        // Go reads `_2006` as an underscore and a year.
+        if let Some(after) = rest.strip_prefix("_2006") {
+            return Some((&layout[..=at], Piece::LongYear, after));
         }
     }
     None
