@@ -251,7 +251,8 @@ impl World {
         let is_founding = self.nanos == BEGINNING;
         let host = self.host(index);
         let is_empty = host.disk.state.is_empty();
-        host.is_established = is_founding || !(was_clean || is_empty);
+        // Who told nobody that it is back is not expected by anybody at its next start either.
+        host.is_established = is_founding || host.is_established && !(was_clean || is_empty);
         host.start(nanos, seed);
         let (boot, is_established) = (host.boot, host.is_established);
         self.has_strangers |= !is_established;

@@ -283,6 +283,32 @@ fn answers_stay_complete_without_a_node_that_stopped_in_order() {
 }
 
 /// Once, each relied on the other, and both called it clean.
+/// Others take it to be stopped, and their answers to be complete without it: so it tells somebody first, or lets the client wait as long
+/// as it may, also when it is started once more meanwhile. (Seed 7002162 of the first simulator.)
+#[test]
+fn who_stopped_in_order_and_met_nobody_since_answers_no_client_at_once() {
+    let mut world = mesh(3);
+    write(&mut world, &[0, 1, 2], 5);
+    world.tell(1, Input::Stop);
+    world.run_for(secs(5));
+    assert!(world.query(0), "it stopped in order");
+    world.partition(&[1], &[0, 2]);
+    for _ in 0..2 {
+        world.start(1);
+        world.run_for(secs(1));
+        let ticket = world.append(1, 2);
+        world.run_for(Duration::from_millis(200));
+        assert_eq!(world.answers.get(&ticket), None);
+        world.run_for(Duration::from_millis(100));
+        assert_eq!(world.answers.get(&ticket), Some(&Some(1)));
+        world.crash(1);
+    }
+    world.network.heal();
+    world.start(1);
+    world.converge_within(secs(30)).unwrap();
+    whole(world);
+}
+
 #[test]
 fn two_that_stop_at_once_do_not_rely_on_each_other() {
     for seed in 0..20 {

@@ -82,7 +82,7 @@ impl Members {
             peers: BTreeMap::new(),
             places: Vec::new(),
             epoch: 0,
-            is_known: false,
+            is_known: !state.is_unheard,
             heads,
             opinions: BTreeMap::new(),
             departed: BTreeMap::new(),
@@ -145,8 +145,8 @@ impl Replica {
         let (context, members) = (&mut self.context, &mut self.members);
         let seconds = u64::try_from(context.now.timestamp.as_nanos() / 1_000_000_000).unwrap_or(0);
         let mine = &mut members.mine;
-        // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first.
-        let is_expected = mine.incarnation > 0 && mine.clean.is_none();
+        // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first, over however many starts.
+        let is_expected = members.is_known && mine.incarnation > 0 && mine.clean.is_none();
         mine.incarnation = seconds.clamp(mine.incarnation + 1, member::INCARNATION_MAX.max(mine.incarnation + 1));
         mine.clean = None;
         mine.zone.clone_from(&context.config.zone);
@@ -302,6 +302,7 @@ impl Replica {
 
     pub(super) fn on_members_known(&mut self, digest: [u8; 16]) {
         if digest == self.members.table.digest() {
+            self.members.is_changed |= !self.members.is_known;
             self.members.is_known = true;
             self.acknowledge_all_due();
             self.stop_is_known();
@@ -448,6 +449,7 @@ impl Replica {
             rows: members.table.rows().cloned().collect(),
             heads,
             quarantined: quarantined.map(|(id, segment)| (*id, segment.quarantined.clone())).collect(),
+            is_unheard: !members.is_known,
         };
         let bytes = state.encode();
         if bytes != self.persisted {

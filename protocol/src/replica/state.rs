@@ -21,6 +21,8 @@ pub(super) struct State {
     /// Per node: when it was last heard, and its heads.
     pub(super) heads: BTreeMap<NodeId, (Option<Timestamp>, BTreeMap<SegmentId, u32>)>,
     pub(super) quarantined: BTreeMap<SegmentId, SeqSet>,
+    /// Whether no other member may know that this node is running again: it stopped in order, or is new, and has told nobody since.
+    pub(super) is_unheard: bool,
 }
 
 impl State {
@@ -56,11 +58,12 @@ mod tests {
             rows: vec![row],
             heads: BTreeMap::from([(node, (Some(Timestamp::from_nanos(6)), BTreeMap::from([(segment, 7)])))]),
             quarantined: BTreeMap::from([(segment, SeqSet::from_range(1..3))]),
+            is_unheard: true,
         };
         let bytes = state.encode();
         assert_eq!(State::decode(&bytes), Ok(state));
         let hash = crate::id::BatchId::of(&bytes).to_string();
-        assert_eq!((bytes.len(), &hash[..16]), (350, "607998142d6fdc6b"));
+        assert_eq!((bytes.len(), &hash[..16]), (351, "a49e35eeabc04756"));
     }
 
     #[test]
