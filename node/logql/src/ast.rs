@@ -2,6 +2,7 @@
 
 mod log;
 mod metric;
+mod pretty;
 mod print;
 
 pub use log::{
@@ -12,6 +13,7 @@ pub use metric::{
     BinaryOp, BinaryOperation, Conversion, Grouping, LabelReplace, MatchGroup, MatchSide, Matching, MetricExpr,
     RangeAggregation, RangeOp, Unwrap, VectorAggregation, VectorOp,
 };
+pub use pretty::pretty;
 
 /// A whole query.
 #[derive(Clone, Debug, PartialEq)]

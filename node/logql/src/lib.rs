@@ -31,7 +31,7 @@ pub use ast::{
     BinaryOp, BinaryOperation, CompareOp, Conversion, Expr, Extraction, FormatValue, Grouping, LabelFilter,
     LabelFormat, LabelPick, LabelReplace, LineFilter, LineOp, LinePattern, LogExpr, MatchGroup, MatchOp, MatchSide,
     Matcher, Matching, MetricExpr, Quantity, RangeAggregation, RangeOp, Selector, Stage, Unwrap, VectorAggregation,
-    VectorOp,
+    VectorOp, pretty,
 };
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};

@@ -32,8 +32,12 @@ pub struct Entry {
     pub timestamp: Timestamp,
     /// Its place among the lines of its stream at the same nanosecond, as they came.
     pub rank: u32,
-    /// The line.
+    /// The line, as stages left it.
     pub line: String,
+    /// The line as it is stored, if that is another one: by it entries are told apart.
+    pub stored: Option<String>,
+    /// The labels of its stream as stages left them, if they changed any.
+    pub labels: Option<Labels>,
     /// Its metadata, clashing names changed.
     pub metadata: Vec<(String, String)>,
     /// What parsers took out of it, errors included.
@@ -163,7 +167,8 @@ const VALUE_BYTES: usize = 10;
 /// Returns about how many bytes an entry takes.
 pub(crate) fn entry_bytes(entry: &Entry) -> usize {
     let pairs = entry.metadata.iter().chain(&entry.parsed);
-    entry.line.len() + 32 + pairs.map(|(name, value)| name.len() + value.len() + 8).sum::<usize>()
+    let changed = entry.stored.as_ref().map_or(0, String::len) + entry.labels.as_ref().map_or(0, labels_bytes);
+    entry.line.len() + changed + 34 + pairs.map(|(name, value)| name.len() + value.len() + 8).sum::<usize>()
 }
 
 /// Returns about how many bytes labels take.

@@ -1,26 +1,27 @@
 //! A pipeline made ready to run over rows: line filters first and over whole columns, then, line by line, parsers and
 //! label filters, which take out of a line only the labels that somebody asks for.
 
+mod colours;
 mod filter;
+mod format;
 mod json;
 mod labels;
 mod line;
 mod logfmt;
+mod step;
 
 use std::ops::Range;
 
 use logmesh_protocol::record::metadata_pairs;
 use logmesh_protocol::rows::Rows;
 
-use crate::ast::{LabelFilter, Stage};
+use crate::ast::{FormatValue, LabelFilter, LabelPick, Stage};
 use crate::error::PlanError;
-use crate::patterns::CapturePattern;
-use crate::regexes::{GroupRegex, grouped};
 pub(crate) use filter::Filter;
-use json::JsonScanner;
+use labels::Wanted;
 pub(crate) use labels::{ERROR, ERROR_DETAILS, Fields, Pairs, RowLabels};
-use labels::{Extract, Wanted};
 use line::LineTest;
+use step::{Run, Scratch, Step};
 
 /// Which labels of a line are asked for once it has passed the filters.
 pub(crate) enum Output<'a> {
@@ -35,21 +36,11 @@ pub(crate) enum Output<'a> {
 /// The stages of one log expression, ready to run. Shared by nothing: each runner has its own scratch space.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// All line filters. No stage changes the line, so they may all run first.
+    /// The line filters before the first stage that changes the line; they may all run first.
     line_tests: Vec<LineTest>,
     steps: Vec<Step>,
     wanted: Wanted,
-    json: JsonScanner,
-    scratch: String,
-}
-
-#[derive(Debug)]
-enum Step {
-    Json,
-    Logfmt,
-    Pattern(CapturePattern),
-    Regexp(GroupRegex),
-    Filter(Filter),
+    scratch: Scratch,
 }
 
 /// The rows that line filters leave.
@@ -64,50 +55,31 @@ pub(crate) enum Selection {
 impl Pipeline {
     /// Compiles stages, for as much output as is asked for.
     pub(crate) fn new(stages: &[Stage], output: &Output<'_>) -> Result<Self, PlanError> {
-        let (mut line_tests, mut steps, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut line_tests, mut steps) = (Vec::new(), Vec::new());
+        let mut asked = Asked::default();
+        let mut line_changed = false;
         for stage in stages {
             match stage {
                 // Clients fill in an empty filter where the user has typed none yet.
                 Stage::LineFilter(filter) if filter.keeps_all() => {}
-                Stage::LineFilter(filter) => line_tests.push(LineTest::new(filter)?),
-                Stage::Json(fields) if fields.is_empty() => steps.push(Step::Json),
-                Stage::Logfmt { strict: false, keep_empty: false, fields } if fields.is_empty() => {
-                    steps.push(Step::Logfmt);
-                }
-                Stage::LabelFilter(filter) => {
-                    collect_names(filter, &mut names);
-                    steps.push(Step::Filter(Filter::new(filter)?));
-                }
-                Stage::Pattern(pattern) => steps.push(Step::Pattern(CapturePattern::new(pattern)?)),
-                Stage::Regexp(pattern) => steps.push(Step::Regexp(grouped(pattern)?)),
-                Stage::Json(_)
-                | Stage::Logfmt { .. }
-                | Stage::Unpack
-                | Stage::Decolorize
-                | Stage::LineFormat(_)
-                | Stage::LabelFormat(_)
-                | Stage::Drop(_)
-                | Stage::Keep(_) => {
-                    let message = format!("{stage} is not supported by this version of Logmesh");
-                    return Err(PlanError::Unsupported(message));
-                }
+                Stage::LineFilter(filter) if !line_changed => line_tests.push(LineTest::new(filter)?),
+                stage => steps.push(Step::new(stage)?),
             }
+            line_changed |= stage.changes_line();
+            asked.add(stage)?;
         }
         // The most selective kinds first; the order among filters of one line does not change what passes.
         line_tests.sort_by_key(LineTest::cost);
-        let wanted = match output {
-            Output::All => Wanted::All,
-            Output::Names(more) => {
-                names.extend(more.iter().cloned());
-                Wanted::names(names)
-            }
+        match output {
+            Output::All => asked.all = true,
+            Output::Names(more) => asked.names.extend(more.iter().cloned()),
             Output::Survival => {
-                let last = steps.iter().rposition(|step| matches!(step, Step::Filter(_)));
+                let last = steps.iter().rposition(Step::filters);
                 steps.truncate(last.map_or(0, |last| last + 1));
-                Wanted::names(names)
             }
-        };
-        Ok(Self { line_tests, steps, wanted, json: JsonScanner::default(), scratch: String::new() })
+        }
+        let wanted = if asked.all { Wanted::All } else { Wanted::names(asked.names) };
+        Ok(Self { line_tests, steps, wanted, scratch: Scratch::default() })
     }
 
     /// Tells whether anything is done line by line.
@@ -137,45 +109,61 @@ impl Pipeline {
         }
     }
 
-    /// Runs parsers and label filters on one line whose line filters have passed; `row` comes with empty fields.
+    /// Runs all stages but the leading line filters, which have passed, on one line; `row` comes with empty fields.
     pub(crate) fn keeps(&mut self, line: &[u8], row: &mut RowLabels<'_>) -> bool {
-        for step in &self.steps {
-            match step {
-                Step::Json => {
-                    let mut extract = Extract { row: &mut *row, wanted: &self.wanted };
-                    if let Err(flaw) = self.json.scan(line, &mut extract) {
-                        row.fields.set_error("JSONParserErr", flaw.to_string());
-                    }
-                }
-                Step::Logfmt => {
-                    let mut extract = Extract { row: &mut *row, wanted: &self.wanted };
-                    if let Err(flaw) = logfmt::scan(line, &mut self.scratch, &mut extract) {
-                        row.fields.set_error("LogfmtParserErr", flaw.to_string());
-                    }
-                }
-                Step::Pattern(pattern) => {
-                    let Ok(line) = std::str::from_utf8(line) else { continue };
-                    let mut extract = Extract { row: &mut *row, wanted: &self.wanted };
-                    pattern.captures(line, |name, value| extract.offer(name, value));
-                }
-                Step::Regexp(regex) => {
-                    let Some(captures) = std::str::from_utf8(line).ok().and_then(|line| regex.regex.captures(line))
-                    else {
-                        continue;
-                    };
-                    let mut extract = Extract { row: &mut *row, wanted: &self.wanted };
-                    for (at, name) in &regex.groups {
-                        extract.offer(name, captures.get(*at).map_or("", |found| found.as_str()));
-                    }
-                }
-                Step::Filter(filter) => {
-                    if !filter.passes(row) {
-                        return false;
+        self.scratch.begin();
+        let mut run = Run { stored: line, wanted: &self.wanted, scratch: &mut self.scratch };
+        self.steps.iter_mut().all(|step| step.run(&mut run, row))
+    }
+
+    /// Returns the line that was last given to [`Pipeline::keeps`] as the stages left it: the one that clients see, and
+    /// whose bytes count.
+    pub(crate) fn line<'l>(&'l self, stored: &'l [u8]) -> &'l [u8] {
+        self.scratch.line(stored)
+    }
+
+    /// Tells whether stages may change lines.
+    pub(crate) fn changes_line(&self) -> bool {
+        self.steps.iter().any(Step::changes_line)
+    }
+}
+
+/// The labels that stages ask for.
+#[derive(Default)]
+struct Asked {
+    all: bool,
+    names: Vec<String>,
+}
+
+impl Asked {
+    fn add(&mut self, stage: &Stage) -> Result<(), PlanError> {
+        match stage {
+            Stage::LabelFilter(filter) => collect_names(filter, &mut self.names),
+            Stage::LineFormat(_) => {}
+            Stage::LabelFormat(formats) => {
+                for format in formats {
+                    match &format.value {
+                        FormatValue::Rename(from) => self.names.push(from.clone()),
+                        FormatValue::Template(_) => {}
                     }
                 }
             }
+            Stage::Drop(picks) | Stage::Keep(picks) => {
+                for pick in picks {
+                    if let LabelPick::Matcher(matcher) = pick {
+                        self.names.push(matcher.name.clone());
+                    }
+                }
+            }
+            Stage::LineFilter(_)
+            | Stage::Json(_)
+            | Stage::Logfmt { .. }
+            | Stage::Pattern(_)
+            | Stage::Regexp(_)
+            | Stage::Unpack
+            | Stage::Decolorize => {}
         }
-        true
+        Ok(())
     }
 }
 

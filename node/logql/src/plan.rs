@@ -51,6 +51,8 @@ pub struct QueryParams {
     pub limit: u32,
     /// Which lines count first.
     pub direction: Direction,
+    /// How far lines shall lie apart at least; `None` if it does not matter.
+    pub interval: Option<Duration>,
     /// The most series that the answer may have; with more the query fails.
     pub series_max: u32,
 }
@@ -59,7 +61,8 @@ impl QueryParams {
     /// Returns the parameters of a range query (`query_range`), with defaults for all else.
     pub fn range(start: Timestamp, end: Timestamp, step: Duration) -> Self {
         let direction = Direction::Backward;
-        Self { start, end, step: Some(step), limit: LIMIT, direction, series_max: SERIES_MAX }
+        let step = Some(step);
+        Self { start, end, step, limit: LIMIT, direction, interval: None, series_max: SERIES_MAX }
     }
 
     /// Returns the parameters of an instant query (`query`), with defaults for all else.

@@ -124,7 +124,18 @@ fn merged(streams: &[Stream]) -> Vec<Merged<'_>> {
             merged.entry(labels).or_default().push(entry);
         }
     }
+    let forward = is_forward(streams);
+    for entries in merged.values_mut() {
+        // Entries of several streams may have come together.
+        entries.sort_by(|a, b| if forward { a.timestamp.cmp(&b.timestamp) } else { b.timestamp.cmp(&a.timestamp) });
+    }
     merged.into_iter().collect()
+}
+
+/// Tells whether the entries are in order of time, as far as that can be seen.
+fn is_forward(streams: &[Stream]) -> bool {
+    let times = |stream: &Stream| Some((stream.entries.first()?.timestamp, stream.entries.last()?.timestamp));
+    streams.iter().filter_map(times).find(|(first, last)| first != last).is_some_and(|(first, last)| first < last)
 }
 
 fn write_merged(out: &mut String, (labels, entries): &Merged<'_>) {

@@ -11,10 +11,10 @@ use logmesh_protocol::record::Labels;
 
 use crate::budget::Budget;
 use crate::error::EvalError;
-use crate::partial::{Entry, Pane, Partial, SeriesPart};
+use crate::partial::{Entry, Pane, Partial, SeriesPart, labels_bytes};
 use crate::plan::{Direction, Grid, INNER_SERIES_MAX, Leaf, Plan, QueryParams, Work};
 use crate::result::{QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
-use crate::runner::{Found, Kept, Top};
+use crate::runner::{Found, Kept, Top, space_out};
 use crate::summary::Summary;
 use vector::{Series, Value};
 
@@ -27,13 +27,17 @@ pub struct Merge {
 
 #[derive(Debug)]
 enum State {
-    Log(Top<EntryLabels>),
+    Log(Top<EntryRest>),
     Metric(Vec<LeafSeries>, Budget),
 }
 
-/// The labels of an entry besides those of its stream.
+/// What an entry has besides its stream and its stored line.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct EntryLabels {
+struct EntryRest {
+    /// The line to show, if it is not the stored one.
+    line: Option<String>,
+    /// The labels to show as those of the stream, if they are not.
+    labels: Option<Labels>,
     metadata: Vec<(String, String)>,
     parsed: Vec<(String, String)>,
 }
@@ -86,7 +90,7 @@ impl Merge {
     pub fn finish(self) -> Result<QueryResult, EvalError> {
         let params = self.plan.part.params().clone();
         match (self.state, self.plan.root, self.plan.part.work()) {
-            (State::Log(top), _, _) => Ok(QueryResult::Streams(streams(top, params.direction))),
+            (State::Log(top), _, _) => Ok(QueryResult::Streams(streams(top, &params))),
             (State::Metric(merged, _), Some(root), Work::Metric { leaves, grid }) => {
                 let pairs = merged.into_iter().zip(leaves);
                 let values = pairs.map(|(merged, leaf)| Some(points(merged.0, leaf, *grid))).collect();
@@ -103,20 +107,26 @@ fn unfit(what: &str) -> EvalError {
     EvalError::Partial(what.to_owned())
 }
 
-fn add_entries(top: &mut Top<EntryLabels>, streams: Vec<Labels>, entries: Vec<Entry>) -> Result<(), EvalError> {
+fn add_entries(top: &mut Top<EntryRest>, streams: Vec<Labels>, entries: Vec<Entry>) -> Result<(), EvalError> {
     let streams: Vec<Arc<Labels>> = streams.into_iter().map(Arc::new).collect();
     for entry in entries {
         let labels = streams.get(entry.stream as usize).ok_or_else(|| unfit("an entry without its stream"))?;
-        let rest = EntryLabels { metadata: entry.metadata, parsed: entry.parsed };
-        let found = Found { rank: entry.rank, line: entry.line, rest };
-        top.add(entry.timestamp, labels, found, EntryLabels::bytes)?;
+        let (stored, line) = match entry.stored {
+            Some(stored) => (stored, Some(entry.line)),
+            None => (entry.line, None),
+        };
+        let rest = EntryRest { line, labels: entry.labels, metadata: entry.metadata, parsed: entry.parsed };
+        let found = Found { rank: entry.rank, line: stored, rest };
+        top.add(entry.timestamp, labels, found, EntryRest::bytes)?;
     }
     Ok(())
 }
 
-impl EntryLabels {
+impl EntryRest {
     fn bytes(&self) -> usize {
-        self.metadata.iter().chain(&self.parsed).map(|(name, value)| name.len() + value.len() + 48).sum()
+        let pairs = self.metadata.iter().chain(&self.parsed).map(|(name, value)| name.len() + value.len() + 48);
+        let changed = self.line.as_ref().map_or(0, String::len) + self.labels.as_ref().map_or(0, labels_bytes);
+        changed + pairs.sum::<usize>()
     }
 }
 
@@ -231,18 +241,19 @@ fn finish_metric(value: Value, grid: Grid, params: &QueryParams, by_value: bool)
     }
 }
 
-/// Groups the entries by their streams, each in the direction asked for.
-fn streams(top: Top<EntryLabels>, direction: Direction) -> Vec<Stream> {
-    let mut streams: BTreeMap<Arc<Labels>, Vec<StreamEntry>> = BTreeMap::new();
-    for (timestamp, labels, found) in top.into_entries() {
-        let EntryLabels { metadata, parsed } = found.rest;
-        streams.entry(labels).or_default().push(StreamEntry { timestamp, line: found.line, metadata, parsed });
-    }
-    let stream = |(labels, mut entries): (Arc<Labels>, Vec<StreamEntry>)| {
-        if direction == Direction::Backward {
-            entries.reverse();
-        }
-        Stream { labels: (*labels).clone(), entries }
+/// Groups the entries by the labels that stages left of their streams, each in the direction asked for.
+fn streams(top: Top<EntryRest>, params: &QueryParams) -> Vec<Stream> {
+    let entries = top.into_entries().map(|(timestamp, labels, found)| (timestamp, (labels, found)));
+    let entries: Vec<_> = match params.direction {
+        Direction::Forward => space_out(entries, params),
+        Direction::Backward => space_out(entries.rev(), params),
     };
-    streams.into_iter().map(stream).collect()
+    let mut streams: BTreeMap<Labels, Vec<StreamEntry>> = BTreeMap::new();
+    for (timestamp, (stream, found)) in entries {
+        let EntryRest { line, labels, metadata, parsed } = found.rest;
+        let labels = labels.unwrap_or_else(|| (*stream).clone());
+        let line = line.unwrap_or(found.line);
+        streams.entry(labels).or_default().push(StreamEntry { timestamp, line, metadata, parsed });
+    }
+    streams.into_iter().map(|(labels, entries)| Stream { labels, entries }).collect()
 }

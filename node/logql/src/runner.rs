@@ -21,7 +21,7 @@ use crate::selector::StreamMatcher;
 use log::LogRunner;
 use metric::LeafRunner;
 pub(crate) use series::Kept;
-pub(crate) use top::{Found, Top};
+pub(crate) use top::{Found, Top, space_out};
 
 /// Runs a part.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Runner {
     /// Returns the result.
     pub fn finish(self) -> Result<Partial, EvalError> {
         match self.kind {
-            Kind::Log(log) => Ok(log.finish()),
+            Kind::Log(log) => log.finish(),
             Kind::Metric(leaves) => {
                 Ok(Partial::Metric { leaves: leaves.into_iter().map(LeafRunner::finish).collect() })
             }

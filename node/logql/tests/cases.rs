@@ -5,6 +5,8 @@
 
 #[path = "cases/check.rs"]
 mod check;
+#[path = "cases/corpus.rs"]
+mod corpus;
 #[path = "cases/logs.rs"]
 mod logs;
 #[path = "cases/metric.rs"]
@@ -17,3 +19,20 @@ mod parsers;
 mod refused;
 #[path = "cases/shapes.rs"]
 mod shapes;
+
+#[test]
+fn the_corpus_of_log_queries_is_answered_to_the_letter() {
+    let suites = corpus::suites();
+    let mut failures = String::new();
+    for suite in &suites {
+        let cases: Vec<check::Case<'_>> =
+            suite.cases.iter().map(|case| (case.query.as_str(), case.ask, case.want.as_str())).collect();
+        let failed = check::failures(&suite.records, &cases);
+        if !failed.is_empty() {
+            failures += &format!("\n{}:{failed}", suite.name);
+        }
+    }
+    let count: usize = suites.iter().map(|suite| suite.cases.len()).sum();
+    assert!(failures.is_empty(), "{failures}");
+    assert!(count >= 350, "there are only {count} cases");
+}

@@ -9,7 +9,7 @@ use logmesh_logql::{
     Grouping, LabelFilter, LabelFormat, LabelPick, LabelReplace, LineFilter, LineOp, LinePattern, LogExpr, MatchGroup,
     MatchOp, MatchSide, Matcher, Matching, Merge, MetricExpr, Nanoseconds, Part, Partial, Quantity, QueryParams,
     RangeAggregation, RangeOp, Selector, SeriesPart, Stage, Unwrap, VectorAggregation, VectorOp, parse, parse_selector,
-    parse_timestamp, plan,
+    parse_timestamp, plan, pretty,
 };
 use logmesh_protocol::codec::{decode, encode};
 use logmesh_protocol::record::{Labels, put_metadata};
@@ -362,6 +362,8 @@ proptest! {
     #[test]
     fn what_is_printed_is_read_as_the_same_tree(expr in expr()) {
         let text = expr.to_string();
+        prop_assert_eq!(parse(&text), Ok(expr.clone()), "{}", text);
+        let text = pretty(&expr);
         prop_assert_eq!(parse(&text), Ok(expr), "{}", text);
     }
 
@@ -390,6 +392,7 @@ proptest! {
             step: step.map(Duration::from_nanos),
             limit: 10,
             direction,
+            interval: step.map(Duration::from_nanos),
             series_max: 500,
         };
         if let Ok(plan) = plan(&expr, &params) && let Some(part) = plan.part() {
@@ -421,7 +424,7 @@ proptest! {
     #[test]
     fn a_partial_that_does_not_fit_is_refused(first: u32, counts in vec(any::<u64>(), 0..8), bytes in vec(any::<u64>(), 0..8), stream: u32, leaves in 0..3usize) {
         let params = QueryParams::range(Timestamp::from_nanos(0), Timestamp::from_nanos(5), Duration::from_nanos(1));
-        let entry = Entry { stream, timestamp: Timestamp::MIN, rank: 0, line: String::new(), metadata: vec![], parsed: vec![] };
+        let entry = Entry { stream, timestamp: Timestamp::MIN, rank: 0, line: String::new(), stored: None, labels: None, metadata: vec![], parsed: vec![] };
         let lines = Partial::Log { streams: vec![Labels::default()], entries: vec![entry] };
         let (counts_of, bytes_of) = (counts.clone(), bytes.clone());
         let part = SeriesPart { labels: Labels::default(), first, counts: counts_of, bytes: bytes_of, panes: vec![] };
@@ -444,6 +447,7 @@ proptest! {
         limit in 0u32..30,
         forward: bool,
         step in 1u64..15,
+        interval in 0u64..9,
         reversed: bool,
     ) {
         let params = QueryParams {
@@ -452,6 +456,7 @@ proptest! {
             step: Some(Duration::from_nanos(step)),
             limit,
             direction: if forward { Direction::Forward } else { Direction::Backward },
+            interval: (interval > 0).then(|| Duration::from_nanos(interval)),
             series_max: 500,
         };
         let plan = plan(&parse(query).expect("a query"), &params).expect("a plan");
@@ -489,6 +494,7 @@ const QUERIES: &[&str] = &[
     "{s=~\"0|1\"} |= \"a\" | json",
     "{s=~\".+\"} | json | n > 1 | m=\"0\"",
     "{s=~\".+\"} | m!=\"1\"",
+    "{s=~\".+\"} | json n | keep n, m=\"0\"",
     "count_over_time({s=~\".+\"}[7ns])",
     "sum by (s) (count_over_time({s=~\".+\"} | json | n>=2 [5ns] offset 2ns))",
     "sum by (m) (bytes_over_time({s=~\".+\"}[20ns]))",

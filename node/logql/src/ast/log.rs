@@ -95,6 +95,22 @@ impl Stage {
             Stage::LabelFilter(_) | Stage::Drop(_) | Stage::Keep(_) => false,
         }
     }
+
+    /// Tells whether the line may be another one behind the stage.
+    pub(crate) fn changes_line(&self) -> bool {
+        match self {
+            Stage::Unpack | Stage::Decolorize | Stage::LineFormat(_) => true,
+            Stage::LineFilter(_)
+            | Stage::Json(_)
+            | Stage::Logfmt { .. }
+            | Stage::Pattern(_)
+            | Stage::Regexp(_)
+            | Stage::LabelFilter(_)
+            | Stage::LabelFormat(_)
+            | Stage::Drop(_)
+            | Stage::Keep(_) => false,
+        }
+    }
 }
 
 /// A label and where in the line its value stands.

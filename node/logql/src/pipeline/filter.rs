@@ -97,16 +97,33 @@ fn compare(found: &str, op: CompareOp, wanted: Quantity) -> Result<bool, String>
     match wanted {
         Quantity::Number(wanted) => match found.parse::<f64>() {
             Ok(found) => Ok(op.holds(&found, &wanted)),
-            Err(_) => Err(format!("{found:?} is not a number")),
+            Err(_) => Err(format!("strconv.ParseFloat: parsing {found:?}: invalid syntax")),
         },
         Quantity::Duration(wanted) => match label_duration(found) {
             Some(found) => Ok(op.holds(&found, &wanted)),
-            None => Err(format!("{found:?} is not a duration")),
+            None => Err(unread_duration(found)),
         },
         Quantity::Bytes(wanted) => match byte_size(found) {
             Some(found) => Ok(op.holds(&found, &wanted)),
-            None => Err(format!("{found:?} is not a size in bytes")),
+            None => Err(unread_size(found)),
         },
+    }
+}
+
+/// Says why a value is no duration, in the words that users of Loki know.
+fn unread_duration(found: &str) -> String {
+    let digits = found.trim_start_matches(['-', '+']);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    format!("time: {} duration {found:?}", if plain { "missing unit in" } else { "invalid" })
+}
+
+/// Says why a value is no size.
+fn unread_size(found: &str) -> String {
+    let number_len = found.bytes().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')).count();
+    let (number, unit) = found.split_at(number_len);
+    match number.replace(',', "").parse::<f64>() {
+        Ok(_) => format!("unhandled size name: {}", unit.trim()),
+        Err(_) => format!("strconv.ParseFloat: parsing {number:?}: invalid syntax"),
     }
 }
 

@@ -4,11 +4,13 @@
 //! The whole line is checked even where all wanted fields are found early: whether a line has an error must not depend on
 //! which labels a query asks for.
 
+mod pick;
 mod text;
 
 use thiserror::Error;
 
 use super::labels::{FieldSink, TooManyFields};
+pub(super) use pick::{Place, push_value};
 pub(super) use text::push_sanitized;
 use text::{escape_len, quote_or_backslash, unescape};
 
@@ -16,7 +18,7 @@ use text::{escape_len, quote_or_backslash, unescape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum JsonFlaw {
     /// The line is no object.
-    #[error("expected a JSON object")]
+    #[error("Value looks like object, but can't find closing '}}' symbol")]
     NotObject,
     /// Something else was expected here.
     #[error("malformed JSON at byte {0}")]
@@ -93,6 +95,12 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         Ok(())
     }
 
+    /// Steps over a closing brace or bracket.
+    fn leave(&mut self) {
+        self.at += 1;
+        self.depth -= 1;
+    }
+
     fn enter(&mut self) -> Result<(), JsonFlaw> {
         self.at += 1;
         self.depth += 1;
@@ -105,8 +113,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         let prefix = self.scratch.name.len();
         self.skip_blank();
         if self.peek() == Some(b'}') {
-            self.at += 1;
-            self.depth -= 1;
+            self.leave();
             return Ok(());
         }
         loop {
@@ -124,8 +131,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
-                    self.at += 1;
-                    self.depth -= 1;
+                    self.leave();
                     return Ok(());
                 }
                 _ => return Err(self.malformed()),
@@ -137,8 +143,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         self.enter()?;
         self.skip_blank();
         if self.peek() == Some(b']') {
-            self.at += 1;
-            self.depth -= 1;
+            self.leave();
             return Ok(());
         }
         loop {
@@ -148,8 +153,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
-                    self.at += 1;
-                    self.depth -= 1;
+                    self.leave();
                     return Ok(());
                 }
                 _ => return Err(self.malformed()),
@@ -366,7 +370,12 @@ mod tests {
         fn noise_does_no_harm(bytes: Vec<u8>) {
             let _ = scan(&bytes);
             let _ = scan(&[b"{\"a\":\"", &*bytes, b"\"}"].concat());
-            let _ = super::super::logfmt::scan(&bytes, &mut String::new(), &mut Taken::default());
+            for strict in [false, true] {
+                let _ = super::super::logfmt::scan(&bytes, strict, |_, value| {
+                    value.push_to(&mut String::new());
+                    Ok(())
+                });
+            }
         }
 
         #[test]

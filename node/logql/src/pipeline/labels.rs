@@ -1,9 +1,14 @@
 //! The labels of one line while it goes through a pipeline: of its stream, its metadata, and taken out of its text, in
 //! this order of precedence. Who comes later and finds a name taken by a higher kind gets `_extracted` behind its name.
 
+mod changes;
+
 use std::fmt;
 
 use logmesh_protocol::record::{Labels, metadata_pairs};
+use logmesh_protocol::time::Timestamp;
+
+use changes::Changes;
 
 /// The label that tells which kind of error a pipeline met.
 pub(crate) const ERROR: &str = "__error__";
@@ -62,6 +67,17 @@ impl Pairs {
         }
     }
 
+    /// Tells whether there are no pairs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Forgets the pair of this name, if there is one.
+    fn remove(&mut self, name: &str) {
+        let Self { text, places } = self;
+        places.retain(|(start, middle, _)| text[*start as usize..*middle as usize] != *name);
+    }
+
     fn has(&self, name: [&str; 2]) -> bool {
         let len = name[0].len() + name[1].len();
         self.iter().any(|(other, _)| other.len() == len && other.starts_with(name[0]) && other.ends_with(name[1]))
@@ -72,6 +88,8 @@ impl Pairs {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields {
     pairs: Pairs,
+    /// What stages did to labels of the stream and of the metadata.
+    changes: Changes,
     /// How many labels the line had to give, wanted or not.
     seen: usize,
     /// The values of `__error__` and `__error_details__`.
@@ -84,6 +102,7 @@ impl Fields {
     /// Forgets the line before.
     pub(crate) fn clear(&mut self) {
         self.pairs.clear();
+        self.changes.clear();
         self.seen = 0;
         self.error = None;
         self.error_kept = false;
@@ -99,6 +118,29 @@ impl Fields {
         self.error.as_ref().map(|(kind, details)| (*kind, details.as_str()))
     }
 
+    /// Remembers an error; the first of a line is kept.
+    pub(crate) fn set_error(&mut self, kind: &'static str, details: String) {
+        self.error.get_or_insert((kind, details));
+    }
+
+    /// Forgets the error.
+    pub(crate) fn clear_error(&mut self) {
+        self.error = None;
+    }
+
+    /// Forgets the details of the error.
+    pub(crate) fn clear_error_details(&mut self) {
+        if let Some((_, details)) = &mut self.error {
+            details.clear();
+        }
+    }
+
+    /// Returns the error as labels; without details there is one.
+    pub(crate) fn error_labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.error().into_iter().flat_map(|(kind, details)| [(ERROR, kind), (ERROR_DETAILS, details)]);
+        labels.filter(|(_, value)| !value.is_empty())
+    }
+
     /// Notes that a filter asked for the line with its error.
     pub(crate) fn keep_error(&mut self) {
         self.error_kept = true;
@@ -107,11 +149,6 @@ impl Fields {
     /// Returns the error that nobody asked for: it fails a metric query.
     pub(crate) fn unwanted_error(&self) -> Option<(&'static str, &str)> {
         self.error().filter(|_| !self.error_kept)
-    }
-
-    /// Remembers an error; the first of a line is kept.
-    pub(crate) fn set_error(&mut self, kind: &'static str, details: String) {
-        self.error.get_or_insert((kind, details));
     }
 }
 
@@ -124,6 +161,17 @@ pub(crate) struct RowLabels<'a> {
     pub(crate) metadata: &'a Pairs,
     /// What its text gave.
     pub(crate) fields: &'a mut Fields,
+    /// When it happened.
+    #[expect(dead_code, reason = "templates ask for it")]
+    pub(crate) timestamp: Timestamp,
+}
+
+/// Which kind of label a label is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Stream,
+    Metadata,
+    Parsed,
 }
 
 impl RowLabels<'_> {
@@ -132,17 +180,101 @@ impl RowLabels<'_> {
         match (name, self.fields.error()) {
             (ERROR, error) => error.map(|(kind, _)| kind),
             (ERROR_DETAILS, error) => error.map(|(_, details)| details),
-            _ => {
-                self.stream.value(name).or_else(|| self.metadata.value(name)).or_else(|| self.fields.pairs.value(name))
+            _ => self.find(name).map(|(_, value)| value),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<(Kind, &str)> {
+        let changes = &self.fields.changes;
+        if !changes.hides(name) {
+            if let Some(value) = self.stream.value(name) {
+                return Some((Kind::Stream, value));
+            }
+            if let Some(value) = self.metadata.value(name) {
+                return Some((Kind::Metadata, value));
             }
         }
+        let moved = || changes.stream.value(name).map(|value| (Kind::Stream, value));
+        let moved_metadata = || changes.metadata.value(name).map(|value| (Kind::Metadata, value));
+        let parsed = || self.fields.pairs.value(name).map(|value| (Kind::Parsed, value));
+        moved().or_else(moved_metadata).or_else(parsed)
     }
 
     /// Returns all labels, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let error =
-            self.fields.error().into_iter().flat_map(|(kind, details)| [(ERROR, kind), (ERROR_DETAILS, details)]);
-        self.stream.iter().chain(self.metadata.iter()).chain(self.fields.iter()).chain(error)
+        self.stream_labels().chain(self.metadata_labels()).chain(self.fields.iter()).chain(self.fields.error_labels())
+    }
+
+    /// Returns the labels of the stream that stages left.
+    pub(crate) fn stream_labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let changes = &self.fields.changes;
+        self.stream.iter().filter(|(name, _)| !changes.hides(name)).chain(changes.stream.iter())
+    }
+
+    /// Tells whether stages changed the labels of the stream.
+    pub(crate) fn stream_changed(&self) -> bool {
+        let changes = &self.fields.changes;
+        !changes.stream.is_empty() || self.stream.iter().any(|(name, _)| changes.hides(name))
+    }
+
+    /// Returns the labels of the metadata that stages left.
+    pub(crate) fn metadata_labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let changes = &self.fields.changes;
+        self.metadata.iter().filter(|(name, _)| !changes.hides(name)).chain(changes.metadata.iter())
+    }
+
+    /// Sets a label, whichever kind the one of this name was.
+    #[expect(dead_code, reason = "templates set labels")]
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.set_kind(Kind::Parsed, name, value);
+    }
+
+    fn set_kind(&mut self, kind: Kind, name: &str, value: &str) {
+        self.remove(name);
+        let pairs = match kind {
+            Kind::Stream => &mut self.fields.changes.stream,
+            Kind::Metadata => &mut self.fields.changes.metadata,
+            Kind::Parsed => &mut self.fields.pairs,
+        };
+        pairs.push([name, ""], value);
+    }
+
+    /// Gives a label, if the line has it, another name, under which it replaces what was there. It stays of its kind.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if from == to {
+            return;
+        }
+        let Some((kind, value)) = self.find(from).map(|(kind, value)| (kind, value.to_owned())) else { return };
+        self.set_kind(kind, to, &value);
+        self.remove(from);
+    }
+
+    /// Takes a label away.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if self.stream.value(name).is_some() || self.metadata.value(name).is_some() {
+            self.fields.changes.hide(name);
+        }
+        self.fields.changes.stream.remove(name);
+        self.fields.changes.metadata.remove(name);
+        self.fields.pairs.remove(name);
+    }
+
+    /// Takes away all labels but those that `keeps`; the error stays.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&str, &str) -> bool) {
+        let labels = self.stream_labels().chain(self.metadata_labels()).chain(self.fields.iter());
+        let gone: Vec<String> =
+            labels.filter(|(name, value)| !keeps(name, value)).map(|(name, _)| name.to_owned()).collect();
+        for name in gone {
+            self.remove(&name);
+        }
+    }
+
+    /// Tells whether the stream or the metadata has, or had, a label of this name: what is taken out of the text then
+    /// gets a suffix.
+    fn is_taken(&self, name: &str) -> bool {
+        let changes = &self.fields.changes;
+        let moved = || changes.stream.value(name).is_some() || changes.metadata.value(name).is_some();
+        self.stream.value(name).is_some() || self.metadata.value(name).is_some() || moved()
     }
 }
 
@@ -212,14 +344,14 @@ impl FieldSink for Extract<'_, '_> {
             return;
         }
         let row = &mut *self.row;
-        let taken = row.stream.value(name).is_some() || row.metadata.value(name).is_some();
+        let taken = row.is_taken(name);
         let name = [name, if taken { EXTRACTED } else { "" }];
         if row.fields.pairs.has(name) {
             return;
         }
         if taken {
             let whole = name.concat();
-            if row.stream.value(&whole).is_some() || row.metadata.value(&whole).is_some() {
+            if row.is_taken(&whole) {
                 return;
             }
         }

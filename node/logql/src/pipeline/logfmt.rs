@@ -1,84 +1,122 @@
-//! Reads a logfmt line: `key=value key="quoted value" …`. What is no such pair is stepped over, and so are keys without a
-//! value, as LogQL's parser does unless it is told to be strict.
+//! Reads a logfmt line: `key=value key="quoted value" …`. What is no such pair is stepped over, or is an error for who is
+//! strict.
 
-use super::json::push_sanitized;
-use super::labels::{FieldSink, TooManyFields};
+use thiserror::Error;
 
-/// Offers every pair of `line` to `sink`. `scratch` holds names and unquoted values between calls.
-pub(crate) fn scan(line: &[u8], scratch: &mut String, sink: &mut impl FieldSink) -> Result<(), TooManyFields> {
+use super::labels::TooManyFields;
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum LogfmtFlaw {
+    /// A byte where a key, a value or their end should be; the position counts from 1.
+    #[error("logfmt syntax error at pos {0} : unexpected '{1}'")]
+    Unexpected(usize, char),
+    /// A quote that is not closed.
+    #[error("logfmt syntax error at pos {0} : unterminated quoted value")]
+    Unterminated(usize),
+    /// More fields than a line may give.
+    #[error("{0}")]
+    Fields(TooManyFields),
+}
+
+impl From<TooManyFields> for LogfmtFlaw {
+    fn from(many: TooManyFields) -> Self {
+        LogfmtFlaw::Fields(many)
+    }
+}
+
+/// A value as it stands in the line, without its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogfmtValue<'l> {
+    content: &'l [u8],
+    escaped: bool,
+}
+
+impl LogfmtValue<'_> {
+    const EMPTY: LogfmtValue<'static> = LogfmtValue { content: b"", escaped: false };
+
+    /// Appends the value with its escapes resolved.
+    pub(crate) fn push_to(&self, out: &mut String) {
+        let text = String::from_utf8_lossy(self.content);
+        if self.escaped { unquote(&text, out) } else { out.push_str(&text) }
+    }
+
+    /// Tells whether there is no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content.is_empty()
+    }
+}
+
+/// Gives every pair of `line` to `each`, keys without a value too. A `strict` scan ends at the first malformed pair.
+pub(crate) fn scan<'l>(
+    line: &'l [u8],
+    strict: bool,
+    mut each: impl FnMut(&'l [u8], LogfmtValue<'l>) -> Result<(), TooManyFields>,
+) -> Result<(), LogfmtFlaw> {
     let mut at = 0;
     while at < line.len() {
         if line[at] <= b' ' {
             at += 1;
             continue;
         }
-        let key_len = line[at..].iter().take_while(|byte| !matches!(byte, 0..=b' ' | b'=' | b'"')).count();
-        let key = &line[at..at + key_len];
-        at += key_len;
-        if line.get(at) != Some(&b'=') || key.is_empty() {
-            // A key alone, or something that is no pair at all.
-            at = if line.get(at).is_none_or(|byte| *byte <= b' ') { at } else { skip_broken(line, at) };
-            continue;
-        }
-        let (value, end) = value(line, at + 1);
-        at = end;
-        let Some(value) = value else { continue };
-        if value.content.is_empty() {
-            continue;
-        }
-        offer(key, value, scratch, sink)?;
-    }
-    Ok(())
-}
-
-fn offer(key: &[u8], value: Value<'_>, scratch: &mut String, sink: &mut impl FieldSink) -> Result<(), TooManyFields> {
-    scratch.clear();
-    push_sanitized(scratch, key);
-    if !sink.wants(scratch)? {
-        return Ok(());
-    }
-    if !value.escaped {
-        sink.take(scratch, &String::from_utf8_lossy(value.content));
-        return Ok(());
-    }
-    let name_len = scratch.len();
-    unquote(value.content, scratch);
-    let (name, value) = scratch.split_at(name_len);
-    sink.take(name, value);
-    Ok(())
-}
-
-/// A value as it stands in the line, without its quotes.
-struct Value<'l> {
-    content: &'l [u8],
-    escaped: bool,
-}
-
-/// Reads the value at `at`; `None` if it is malformed. Returns also where to go on.
-fn value(line: &[u8], at: usize) -> (Option<Value<'_>>, usize) {
-    if line.get(at) == Some(&b'"') {
-        let mut end = at + 1;
-        let mut escaped = false;
-        while let Some(byte) = line.get(end) {
-            match byte {
-                b'"' => {
-                    let value = Value { content: &line[at + 1..end], escaped };
-                    return (Some(value), end + 1);
-                }
-                b'\\' => {
-                    escaped = true;
-                    end += 2;
-                }
-                _ => end += 1,
+        let key = word(line, at);
+        at += key.len();
+        let scanned = match line.get(at) {
+            Some(b'=') if !key.is_empty() => value(line, at + 1),
+            Some(byte @ (b'=' | b'"')) => Err((unexpected(at, *byte), skip_broken(line, at))),
+            Some(_) | None => Ok((LogfmtValue::EMPTY, at)),
+        };
+        match scanned {
+            Ok((value, end)) => {
+                at = end;
+                each(key, value)?;
             }
+            Err((flaw, _)) if strict => return Err(flaw),
+            Err((_, end)) => at = end,
         }
-        return (None, line.len());
     }
+    Ok(())
+}
+
+/// Returns the bytes at `at` that may be a key or a bare value.
+fn word(line: &[u8], at: usize) -> &[u8] {
     let len = line[at..].iter().take_while(|byte| !matches!(byte, 0..=b' ' | b'=' | b'"')).count();
-    match line.get(at + len) {
-        Some(b'=' | b'"') => (None, skip_broken(line, at + len)),
-        _ => (Some(Value { content: &line[at..at + len], escaped: false }), at + len),
+    &line[at..at + len]
+}
+
+type Scanned<'l> = Result<(LogfmtValue<'l>, usize), (LogfmtFlaw, usize)>;
+
+/// Reads the value at `at`. Returns also where to go on.
+fn value(line: &[u8], at: usize) -> Scanned<'_> {
+    if line.get(at) == Some(&b'"') {
+        return quoted(line, at);
     }
+    let content = word(line, at);
+    let end = at + content.len();
+    match line.get(end) {
+        Some(byte @ (b'=' | b'"')) => Err((unexpected(end, *byte), skip_broken(line, end))),
+        Some(_) | None => Ok((LogfmtValue { content, escaped: false }, end)),
+    }
+}
+
+fn quoted(line: &[u8], at: usize) -> Scanned<'_> {
+    let mut end = at + 1;
+    let mut escaped = false;
+    while let Some(byte) = line.get(end) {
+        match byte {
+            b'"' => return Ok((LogfmtValue { content: &line[at + 1..end], escaped }, end + 1)),
+            b'\\' => {
+                escaped = true;
+                end += 2;
+            }
+            _ => end += 1,
+        }
+    }
+    Err((LogfmtFlaw::Unterminated(line.len() + 1), line.len()))
+}
+
+fn unexpected(at: usize, byte: u8) -> LogfmtFlaw {
+    LogfmtFlaw::Unexpected(at + 1, char::from(byte))
 }
 
 /// Returns the end of the word at `at`, where the next pair may begin.
@@ -87,9 +125,8 @@ fn skip_broken(line: &[u8], at: usize) -> usize {
 }
 
 /// Appends a quoted value with its escapes resolved, those of JSON; an escape that is none stands for itself.
-fn unquote(content: &[u8], out: &mut String) {
-    let text = String::from_utf8_lossy(content);
-    let mut rest = &*text;
+fn unquote(text: &str, out: &mut String) {
+    let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];

@@ -13,9 +13,9 @@ use super::top::{Found, Top};
 use super::{Stats, lines_bytes, rows_within};
 use crate::ast::LogExpr;
 use crate::error::{EvalError, PlanError};
-use crate::partial::{Entry, Partial};
-use crate::pipeline::{ERROR, ERROR_DETAILS, Fields, Output, Pairs, Pipeline, RowLabels, Selection};
-use crate::plan::{Direction, QueryParams};
+use crate::partial::{Entry, Partial, entry_bytes};
+use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection};
+use crate::plan::{Direction, ENTRIES_BYTES_MAX, QueryParams};
 use crate::selector::StreamMatcher;
 
 /// Keeps the lines that count first.
@@ -124,8 +124,8 @@ impl LogRunner {
                     metadata_of = Some(at);
                 }
                 self.fields.clear();
-                let mut labels =
-                    RowLabels { stream: &stream.labels, metadata: &self.metadata, fields: &mut self.fields };
+                let (metadata, fields) = (&self.metadata, &mut self.fields);
+                let mut labels = RowLabels { stream: &stream.labels, metadata, fields, timestamp };
                 if !self.filters.keeps(rows.line(row), &mut labels) {
                     continue;
                 }
@@ -147,34 +147,42 @@ impl LogRunner {
         self.stats
     }
 
-    pub(super) fn finish(mut self) -> Partial {
+    pub(super) fn finish(mut self) -> Result<Partial, EvalError> {
         let mut streams: Vec<Arc<Labels>> = Vec::new();
         let mut places = HashMap::new();
         let mut entries = Vec::new();
+        let mut bytes = 0;
         let top = std::mem::replace(&mut self.top, Top::new(&QueryParams::instant(Timestamp::MIN)));
         for (timestamp, labels, found) in top.into_entries() {
             let stream = *places.entry(labels.clone()).or_insert_with(|| {
                 streams.push(labels.clone());
                 u32::try_from(streams.len() - 1).expect("no more streams than entries")
             });
-            let (metadata, parsed) = self.labels_of(&labels, &found);
-            entries.push(Entry { stream, timestamp, rank: found.rank, line: found.line, metadata, parsed });
+            let entry = Entry { stream, ..self.entry(timestamp, &labels, found) };
+            // Templates can make more of a line than there was.
+            bytes += entry_bytes(&entry) as u64;
+            if bytes > ENTRIES_BYTES_MAX {
+                return Err(EvalError::EntriesBytesMax(ENTRIES_BYTES_MAX));
+            }
+            entries.push(entry);
         }
-        Partial::Log { streams: streams.iter().map(|labels| (**labels).clone()).collect(), entries }
+        Ok(Partial::Log { streams: streams.iter().map(|labels| (**labels).clone()).collect(), entries })
     }
 
-    /// Runs the whole pipeline on an entry and returns its metadata and what was taken out of it.
-    fn labels_of(&mut self, labels: &Labels, found: &Found<Vec<u8>>) -> (OwnedPairs, OwnedPairs) {
+    /// Runs the whole pipeline on a line that passes it.
+    fn entry(&mut self, timestamp: Timestamp, labels: &Labels, found: Found<Vec<u8>>) -> Entry {
         self.metadata.set_metadata(labels, &found.rest);
         self.fields.clear();
-        let mut row = RowLabels { stream: labels, metadata: &self.metadata, fields: &mut self.fields };
+        let mut row = RowLabels { stream: labels, metadata: &self.metadata, fields: &mut self.fields, timestamp };
         self.whole.keeps(found.line.as_bytes(), &mut row);
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let mut parsed: OwnedPairs = self.fields.iter().map(owned).collect();
-        if let Some((kind, details)) = self.fields.error() {
-            parsed.extend([(ERROR.to_owned(), kind.to_owned()), (ERROR_DETAILS.to_owned(), details.to_owned())]);
-        }
-        (self.metadata.iter().map(owned).collect(), parsed)
+        let metadata: OwnedPairs = row.metadata_labels().map(owned).collect();
+        let labels = row.stream_changed().then(|| Labels::new(row.stream_labels().map(owned)));
+        let parsed = self.fields.iter().chain(self.fields.error_labels()).map(owned).collect();
+        let line = String::from_utf8_lossy(self.whole.line(found.line.as_bytes()));
+        let (line, stored) =
+            if *line == found.line { (found.line, None) } else { (line.into_owned(), Some(found.line)) };
+        Entry { stream: 0, timestamp, rank: found.rank, line, stored, labels, metadata, parsed }
     }
 }
 

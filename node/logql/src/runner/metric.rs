@@ -212,8 +212,10 @@ impl LeafRunner {
                 metadata_of = Some(at);
             }
             self.fields.clear();
-            let mut labels = RowLabels { stream: &stream.labels, metadata: &self.metadata, fields: &mut self.fields };
-            if !self.pipeline.keeps(line_of(rows, row), &mut labels) {
+            let (metadata, fields) = (&self.metadata, &mut self.fields);
+            let mut labels = RowLabels { stream: &stream.labels, metadata, fields, timestamp: time };
+            let stored = line_of(rows, row);
+            if !self.pipeline.keeps(stored, &mut labels) {
                 continue;
             }
             let sample = match &self.sampler {
@@ -230,7 +232,13 @@ impl LeafRunner {
             self.stats.rows_kept += 1;
             match sample {
                 Some(value) if self.keeps_samples => self.series.add_sample(at, steps, time.as_nanos(), value)?,
-                _ => self.series.add(at, steps, 1, rows.line_range(row).len() as u64),
+                _ => {
+                    let bytes = match self.pipeline.changes_line() {
+                        true => self.pipeline.line(stored).len(),
+                        false => rows.line_range(row).len(),
+                    };
+                    self.series.add(at, steps, 1, bytes as u64);
+                }
             }
         }
         Ok(())

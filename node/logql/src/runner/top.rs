@@ -15,6 +15,7 @@ use crate::plan::{Direction, ENTRIES_BYTES_MAX, QueryParams};
 pub(crate) struct Top<T> {
     limit: usize,
     direction: Direction,
+    spacing: Option<Spacing>,
     bytes: u64,
     len: usize,
     /// The entries of one stream at one instant, in the order in which they came.
@@ -35,7 +36,9 @@ pub(crate) struct Found<T> {
 impl<T: Ord> Top<T> {
     /// Returns an empty set for what the parameters ask for.
     pub(crate) fn new(params: &QueryParams) -> Self {
-        Self { limit: params.limit as usize, direction: params.direction, bytes: 0, len: 0, groups: BTreeMap::new() }
+        let spacing = Spacing::new(params);
+        let limit = params.limit as usize * spacing.map_or(1, |_| SLOTS as usize + 1);
+        Self { limit, direction: params.direction, spacing, bytes: 0, len: 0, groups: BTreeMap::new() }
     }
 
     /// Returns the time of the entry that would go first if a better one came, once there are as many as asked for.
@@ -71,10 +74,10 @@ impl<T: Ord> Top<T> {
         size: impl Fn(&T) -> usize,
     ) -> Result<(), EvalError> {
         let key = (timestamp, labels.clone());
-        if !self.beats_worst(&key, &found) {
+        let weight = |found: &Found<T>| (found.line.len() + size(&found.rest) + ENTRY_BYTES) as u64;
+        if !self.beats_worst(&key, &found) || !self.takes_slot(&key, &found, weight) {
             return Ok(());
         }
-        let weight = |found: &Found<T>| (found.line.len() + size(&found.rest) + ENTRY_BYTES) as u64;
         let group = self.groups.entry(key).or_default();
         let found = match group.iter().position(|other| other.line == found.line) {
             None => found,
@@ -113,6 +116,32 @@ impl<T: Ord> Top<T> {
         })
     }
 
+    /// Makes room in the slot of an entry where entries shall lie apart; tells whether the entry shall have it.
+    fn takes_slot(
+        &mut self,
+        key: &(Timestamp, Arc<Labels>),
+        found: &Found<T>,
+        weight: impl Fn(&Found<T>) -> u64,
+    ) -> bool {
+        let Some((from, to)) = self.spacing.map(|spacing| spacing.slot(key.0)) else { return true };
+        let lowest = Arc::new(Labels::default());
+        let mut groups = self.groups.range((from, lowest.clone())..);
+        let Some((other_key, group)) = groups.next().filter(|((time, _), _)| *time < to) else { return true };
+        let Some(other) = group.first() else { return true };
+        let better = match self.direction {
+            Direction::Backward => (key, found) > (other_key, other),
+            Direction::Forward => (key, found) < (other_key, other),
+        };
+        if better {
+            let other_key = other_key.clone();
+            for dropped in self.groups.remove(&other_key).unwrap_or_default() {
+                self.bytes -= weight(&dropped);
+                self.len -= 1;
+            }
+        }
+        better
+    }
+
     fn drop_worst(&mut self, weight: impl Fn(&Found<T>) -> u64) {
         let entry = match self.direction {
             Direction::Backward => self.groups.first_entry(),
@@ -138,13 +167,70 @@ impl<T: Ord> Top<T> {
         self.limit == 0
     }
 
-    /// Returns the entries, oldest first.
+    /// Returns the entries, oldest first; where they shall lie apart, all that one part or the other may need.
     pub(crate) fn into_entries(self) -> impl DoubleEndedIterator<Item = (Timestamp, Arc<Labels>, Found<T>)> {
         self.groups.into_iter().flat_map(|((timestamp, labels), group)| {
             group.into_iter().map(move |found| (timestamp, labels.clone(), found))
         })
     }
 }
+
+/// Cuts time into slots, a fraction of the interval at which entries are asked for. Which entry is the first behind the
+/// last one shown cannot be told beside the data, for the last may lie elsewhere; but of two within one slot only the
+/// better is needed. So entries are never closer than the interval, and at most a slot later than they could be.
+#[derive(Clone, Copy, Debug)]
+struct Spacing {
+    direction: Direction,
+    start: i64,
+    end: i64,
+    slot: i64,
+}
+
+impl Spacing {
+    fn new(params: &QueryParams) -> Option<Self> {
+        let interval = i64::try_from(params.interval?.as_nanos()).unwrap_or(i64::MAX);
+        let (start, end) = (params.start.as_nanos(), params.end.as_nanos());
+        // Rounded up, so that an interval has no more slots than that.
+        let slot = interval / SLOTS + i64::from(interval % SLOTS != 0);
+        (interval > 0).then_some(Self { direction: params.direction, start, end, slot })
+    }
+
+    /// Returns the slot of an instant: its first nanosecond and the first behind it.
+    fn slot(self, time: Timestamp) -> (Timestamp, Timestamp) {
+        let time = i128::from(time.as_nanos());
+        let (anchor, slot) = match self.direction {
+            Direction::Forward => (i128::from(self.start), i128::from(self.slot)),
+            Direction::Backward => (i128::from(self.end), i128::from(self.slot)),
+        };
+        let from = anchor + (time - anchor).div_euclid(slot) * slot;
+        let clamp = |nanos: i128| {
+            let nanos = nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+            Timestamp::from_nanos(i64::try_from(nanos).expect("it was clamped"))
+        };
+        (clamp(from), clamp(from + slot))
+    }
+}
+
+/// Keeps, of entries in the order that counts, those that lie at least the interval behind the one kept before, up to the
+/// limit.
+pub(crate) fn space_out<E>(entries: impl Iterator<Item = (Timestamp, E)>, params: &QueryParams) -> Vec<(Timestamp, E)> {
+    let interval = params.interval.unwrap_or_default();
+    let mut last: Option<Timestamp> = None;
+    let apart = |(timestamp, _): &(Timestamp, E)| {
+        let far = last.is_none_or(|last| match params.direction {
+            Direction::Forward => *timestamp >= last.saturating_add(interval),
+            Direction::Backward => timestamp.saturating_add(interval) <= last,
+        });
+        if far {
+            last = Some(*timestamp);
+        }
+        far
+    };
+    entries.filter(apart).take(params.limit as usize).collect()
+}
+
+/// How many slots an interval has.
+const SLOTS: i64 = 64;
 
 /// What an entry weighs besides its texts, about.
 const ENTRY_BYTES: usize = 96;

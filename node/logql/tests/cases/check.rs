@@ -18,6 +18,12 @@ pub(crate) type Case<'a> = (&'a str, &'a str, &'a str);
 
 /// Runs all cases over the records; reports all that fail, not only the first.
 pub(crate) fn check(records: &str, cases: &[Case<'_>]) {
+    let failures = failures(records, cases);
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Runs all cases over the records and returns what failed.
+pub(crate) fn failures(records: &str, cases: &[Case<'_>]) -> String {
     let records = read_records(records);
     let mut failures = String::new();
     for (query, ask, want) in cases {
@@ -29,7 +35,7 @@ pub(crate) fn check(records: &str, cases: &[Case<'_>]) {
             failures += &format!("\n{query}   ({ask})\n  wanted {want:#?}\n  found {found:#?}\n");
         }
     }
-    assert!(failures.is_empty(), "{failures}");
+    failures
 }
 
 /// Runs a query both ways and returns the answer.
@@ -102,7 +108,7 @@ pub(crate) struct Record {
 }
 
 /// Reads records, one a line: `{app="web"} 12.5 the line`, or with metadata `{app="web"} 12 [trace="x"] the line`. The
-/// sign ⏎ stands for a newline within the line.
+/// sign ⏎ stands for a newline within the line, ␛ for the escape character.
 pub(crate) fn read_records(text: &str) -> Vec<Record> {
     text.lines().map(str::trim_start).filter(|line| !line.is_empty()).map(read_record).collect()
 }
@@ -118,7 +124,7 @@ fn read_record(text: &str) -> Record {
         _ => (Vec::new(), rest),
     };
     let labels = Labels::new(pairs(labels));
-    Record { labels, timestamp: at(seconds), metadata, line: line.replace('⏎', "\n") }
+    Record { labels, timestamp: at(seconds), metadata, line: line.replace('⏎', "\n").replace('␛', "\u{1b}") }
 }
 
 fn pairs(text: &str) -> Vec<(String, String)> {
@@ -166,7 +172,7 @@ fn at(seconds: &str) -> Timestamp {
     parse_timestamp(seconds).unwrap()
 }
 
-/// Reads what is asked besides the query, in words: `at 30` (instant), `0..60 step 10`, `forward`, `limit 2`, `series 3`. Without any: everything from 0 to 100 s, newest first, steps of 10 s.
+/// Reads what is asked besides the query, in words: `at 30` (instant), `0..60 step 10`, `forward`, `limit 2`, `interval 5s`, `series 3`. Without any: everything from 0 to 100 s, newest first, steps of 10 s.
 pub(crate) fn read_ask(ask: &str) -> QueryParams {
     let mut params = QueryParams::range(at("0"), at("100"), parse_duration("10s").unwrap());
     let mut words = ask.split_whitespace();
@@ -176,6 +182,7 @@ pub(crate) fn read_ask(ask: &str) -> QueryParams {
             "step" => params.step = Some(parse_duration(words.next().unwrap()).unwrap()),
             "forward" => params.direction = Direction::Forward,
             "limit" => params.limit = words.next().unwrap().parse().unwrap(),
+            "interval" => params.interval = Some(parse_duration(words.next().unwrap()).unwrap()),
             "series" => params.series_max = words.next().unwrap().parse().unwrap(),
             range => {
                 let (start, end) = range.split_once("..").unwrap();

@@ -25,7 +25,7 @@ fn streams() {
     let wanted = json!({ "resultType": "streams", "result": [
         {
             "stream": {
-                "app": "web", "__error__": "JSONParserErr", "__error_details__": "expected a JSON object",
+                "app": "web", "__error__": "JSONParserErr", "__error_details__": "Value looks like object, but can't find closing '}' symbol",
             },
             "values": [["1700000002000000000", "plain \"quoted\" \\ ☃\nend"]],
         },
@@ -44,7 +44,7 @@ fn streams() {
 #[test]
 fn categorized_streams() {
     let found = shape(r#"{app="web"} | json"#, HOUR, true);
-    let broken = json!({ "__error__": "JSONParserErr", "__error_details__": "expected a JSON object" });
+    let broken = json!({ "__error__": "JSONParserErr", "__error_details__": "Value looks like object, but can't find closing '}' symbol" });
     let wanted = json!({ "resultType": "streams", "encodingFlags": ["categorize-labels"], "result": [{
         "stream": { "app": "web" },
         "values": [

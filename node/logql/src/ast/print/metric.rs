@@ -75,23 +75,39 @@ impl Display for Grouping {
 
 impl Display for BinaryOperation {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let word = if self.bool_result { " bool" } else { "" };
-        self.operand(f, &self.left, !self.op.is_right_associative())?;
-        write!(f, " {}{word} ", self.op)?;
-        if let Some(matching) = &self.matching {
-            write!(f, "{matching} ")?;
-        }
-        self.operand(f, &self.right, self.op.is_right_associative())
+        operand(f, &self.left, self.left_needs_parentheses())?;
+        write!(f, " {} ", self.operator())?;
+        operand(f, &self.right, self.right_needs_parentheses())
     }
 }
 
+fn operand(f: &mut Formatter<'_>, operand: &MetricExpr, parentheses: bool) -> Result {
+    if parentheses { write!(f, "({operand})") } else { operand.fmt(f) }
+}
+
 impl BinaryOperation {
-    /// Prints an operand, in parentheses if it would otherwise be taken apart. `same_binds`: whether an operator of the
-    /// same precedence on this side belongs to the operand.
-    fn operand(&self, f: &mut Formatter<'_>, operand: &MetricExpr, same_binds: bool) -> Result {
-        let MetricExpr::Binary(inner) = operand else { return operand.fmt(f) };
+    /// Returns the operator with what modifies it.
+    pub(in crate::ast) fn operator(&self) -> String {
+        let word = if self.bool_result { " bool" } else { "" };
+        let matching = self.matching.as_ref().map_or(String::new(), |matching| format!(" {matching}"));
+        format!("{}{word}{matching}", self.op)
+    }
+
+    /// Tells whether the left operand would be taken apart without parentheses.
+    pub(in crate::ast) fn left_needs_parentheses(&self) -> bool {
+        self.takes_apart(&self.left, !self.op.is_right_associative())
+    }
+
+    /// Tells the same of the right operand.
+    pub(in crate::ast) fn right_needs_parentheses(&self) -> bool {
+        self.takes_apart(&self.right, self.op.is_right_associative())
+    }
+
+    /// `same_binds`: whether an operator of the same precedence on this side belongs to the operand.
+    fn takes_apart(&self, operand: &MetricExpr, same_binds: bool) -> bool {
+        let MetricExpr::Binary(inner) = operand else { return false };
         let (mine, its) = (self.op.precedence(), inner.op.precedence());
-        if its > mine || (its == mine && same_binds) { inner.fmt(f) } else { write!(f, "({inner})") }
+        !(its > mine || (its == mine && same_binds))
     }
 }
 
@@ -130,11 +146,14 @@ impl Display for BinaryOp {
 
 impl Display for LabelReplace {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "label_replace({}", self.of)?;
-        for text in [&self.target, &self.replacement, &self.source, &self.pattern] {
-            write!(f, ", {}", Quoted(text))?;
-        }
-        f.write_str(")")
+        write!(f, "label_replace({}, {})", self.of, self.texts())
+    }
+}
+
+impl LabelReplace {
+    /// Returns the parameters behind the first.
+    pub(in crate::ast) fn texts(&self) -> String {
+        [&self.target, &self.replacement, &self.source, &self.pattern].map(|text| Quoted(text).to_string()).join(", ")
     }
 }
 
