@@ -77,6 +77,9 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A template that does not read.
+    #[error("{0}")]
+    Template(String),
     /// A combination that this version does not evaluate.
     #[error("{0}")]
     Unsupported(String),

@@ -14,10 +14,13 @@ use std::ops::Range;
 
 use logmesh_protocol::record::metadata_pairs;
 use logmesh_protocol::rows::Rows;
+use logmesh_protocol::time::Timestamp;
 
 use crate::ast::{FormatValue, LabelFilter, LabelPick, Stage};
 use crate::error::PlanError;
+use crate::template::Names;
 pub(crate) use filter::Filter;
+pub(crate) use format::compile as compile_template;
 use labels::Wanted;
 pub(crate) use labels::{ERROR, ERROR_DETAILS, Fields, Pairs, RowLabels};
 use line::LineTest;
@@ -40,6 +43,7 @@ pub(crate) struct Pipeline {
     line_tests: Vec<LineTest>,
     steps: Vec<Step>,
     wanted: Wanted,
+    now: Timestamp,
     scratch: Scratch,
 }
 
@@ -79,7 +83,13 @@ impl Pipeline {
             }
         }
         let wanted = if asked.all { Wanted::All } else { Wanted::names(asked.names) };
-        Ok(Self { line_tests, steps, wanted, scratch: Scratch::default() })
+        let now = Timestamp::from_nanos(0);
+        Ok(Self { line_tests, steps, wanted, now, scratch: Scratch::default() })
+    }
+
+    /// Returns the pipeline with what templates shall take for the present, the same on all nodes.
+    pub(crate) fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
     }
 
     /// Tells whether anything is done line by line.
@@ -112,7 +122,7 @@ impl Pipeline {
     /// Runs all stages but the leading line filters, which have passed, on one line; `row` comes with empty fields.
     pub(crate) fn keeps(&mut self, line: &[u8], row: &mut RowLabels<'_>) -> bool {
         self.scratch.begin();
-        let mut run = Run { stored: line, wanted: &self.wanted, scratch: &mut self.scratch };
+        let mut run = Run { stored: line, wanted: &self.wanted, now: self.now, scratch: &mut self.scratch };
         self.steps.iter_mut().all(|step| step.run(&mut run, row))
     }
 
@@ -139,12 +149,12 @@ impl Asked {
     fn add(&mut self, stage: &Stage) -> Result<(), PlanError> {
         match stage {
             Stage::LabelFilter(filter) => collect_names(filter, &mut self.names),
-            Stage::LineFormat(_) => {}
+            Stage::LineFormat(template) => self.add_template("line", template)?,
             Stage::LabelFormat(formats) => {
                 for format in formats {
                     match &format.value {
                         FormatValue::Rename(from) => self.names.push(from.clone()),
-                        FormatValue::Template(_) => {}
+                        FormatValue::Template(template) => self.add_template("label", template)?,
                     }
                 }
             }
@@ -162,6 +172,14 @@ impl Asked {
             | Stage::Regexp(_)
             | Stage::Unpack
             | Stage::Decolorize => {}
+        }
+        Ok(())
+    }
+
+    fn add_template(&mut self, name: &'static str, template: &str) -> Result<(), PlanError> {
+        match compile_template(name, template)?.names() {
+            Names::All => self.all = true,
+            Names::Some(names) => self.names.extend(names),
         }
         Ok(())
     }

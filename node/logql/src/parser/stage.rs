@@ -7,6 +7,7 @@ use crate::error::ParseError;
 use crate::lexer::{Sign, TokenKind};
 use crate::paths::parse_path;
 use crate::patterns::CapturePattern;
+use crate::pipeline::compile_template;
 use crate::regexes::grouped;
 
 /// The most labels that one `json` or `logfmt` stage may name; a stage with more is refused.
@@ -121,7 +122,10 @@ impl Parser<'_> {
 
     fn line_format(&mut self) -> Result<Stage, ParseError> {
         self.take();
-        Ok(Stage::LineFormat(self.expect_text()?))
+        let at = self.position();
+        let template = self.expect_text()?;
+        self.check(at, compile_template("line", &template))?;
+        Ok(Stage::LineFormat(template))
     }
 
     fn label_format(&mut self) -> Result<Stage, ParseError> {
@@ -145,6 +149,9 @@ impl Parser<'_> {
             };
             if matches!(&value, FormatValue::Rename(from) if from == "__error__" || from == "__error_details__") {
                 return Err(self.error("the error of a line cannot be renamed"));
+            }
+            if let FormatValue::Template(template) = &value {
+                self.check(self.position(), compile_template("label", template))?;
             }
             self.take();
             self.count_term()?;

@@ -1,30 +1,105 @@
-//! `label_format`: labels under new names.
+//! `line_format` and `label_format`: templates over the labels of a line, its text and its time.
+
+use logmesh_protocol::time::Timestamp;
 
 use super::labels::RowLabels;
 use crate::ast::{FormatValue, LabelFormat};
 use crate::error::PlanError;
+use crate::template::{Template, TemplateRow};
 
-/// What becomes of labels, one after the other: the new name of each, and the old one.
+/// A template that makes lines.
 #[derive(Debug)]
-pub(super) struct Formats(Vec<(String, String)>);
+pub(super) struct LineFormat(Template);
+
+impl LineFormat {
+    /// Compiles a template.
+    pub(super) fn new(template: &str) -> Result<Self, PlanError> {
+        Ok(Self(compile("line", template)?))
+    }
+
+    /// Appends the new line to `out`. A failure becomes the error of the line; returns whether there was none.
+    pub(super) fn render(&mut self, line: &str, now: Timestamp, row: &mut RowLabels<'_>, out: &mut String) -> bool {
+        let rendered = self.0.render(&Labelled { labels: row, line, now }, out);
+        if let Err(failure) = &rendered {
+            row.fields.set_error(TEMPLATE_ERROR, failure.to_string());
+        }
+        rendered.is_ok()
+    }
+}
+
+/// What becomes of labels, one after the other.
+#[derive(Debug)]
+pub(super) struct Formats(Vec<(String, Format)>);
+
+#[derive(Debug)]
+enum Format {
+    Rename(String),
+    Template(Box<Template>),
+}
 
 impl Formats {
     /// Compiles the formats of a stage.
     pub(super) fn new(formats: &[LabelFormat]) -> Result<Self, PlanError> {
-        let rename = |format: &LabelFormat| match &format.value {
-            FormatValue::Rename(from) => Ok((format.label.clone(), from.clone())),
-            FormatValue::Template(_) => Err(unsupported()),
+        let format = |format: &LabelFormat| {
+            let compiled = match &format.value {
+                FormatValue::Rename(from) => Format::Rename(from.clone()),
+                FormatValue::Template(template) => Format::Template(Box::new(compile("label", template)?)),
+            };
+            Ok((format.label.clone(), compiled))
         };
-        Ok(Self(formats.iter().map(rename).collect::<Result<_, _>>()?))
+        Ok(Self(formats.iter().map(format).collect::<Result<_, PlanError>>()?))
     }
 
-    /// Renames the labels.
-    pub(super) fn apply(&self, row: &mut RowLabels<'_>) {
-        self.0.iter().for_each(|(to, from)| row.rename(from, to));
+    /// Sets the labels. A template that fails sets none, and becomes the error of the line.
+    pub(super) fn apply(&mut self, line: &str, now: Timestamp, row: &mut RowLabels<'_>) {
+        for (label, format) in &mut self.0 {
+            match format {
+                Format::Rename(from) => row.rename(from, label),
+                Format::Template(template) => {
+                    let mut value = String::new();
+                    match template.render(&Labelled { labels: row, line, now }, &mut value) {
+                        Ok(()) => row.set(label, &value),
+                        Err(failure) => row.fields.set_error(TEMPLATE_ERROR, failure.to_string()),
+                    }
+                }
+            }
+        }
     }
 }
 
-/// Says that templates do not run yet.
-pub(super) fn unsupported() -> PlanError {
-    PlanError::Unsupported("templates are not supported by this version of Logmesh".to_owned())
+/// Compiles a template, which errors call `name`.
+pub(crate) fn compile(name: &'static str, template: &str) -> Result<Template, PlanError> {
+    Template::parse(name, template).map_err(|error| PlanError::Template(error.to_string()))
 }
+
+/// What a template sees of a line.
+#[derive(Debug)]
+struct Labelled<'r, 'a> {
+    labels: &'r RowLabels<'a>,
+    line: &'r str,
+    now: Timestamp,
+}
+
+impl TemplateRow for Labelled<'_, '_> {
+    fn label(&self, name: &str) -> Option<&str> {
+        self.labels.value(name)
+    }
+
+    fn each_label<'r>(&'r self, each: &mut dyn FnMut(&'r str, &'r str)) {
+        self.labels.iter().for_each(|(name, value)| each(name, value));
+    }
+
+    fn line(&self) -> &str {
+        self.line
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        self.labels.timestamp
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+const TEMPLATE_ERROR: &str = "TemplateFormatErr";

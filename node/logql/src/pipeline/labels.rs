@@ -162,7 +162,6 @@ pub(crate) struct RowLabels<'a> {
     /// What its text gave.
     pub(crate) fields: &'a mut Fields,
     /// When it happened.
-    #[expect(dead_code, reason = "templates ask for it")]
     pub(crate) timestamp: Timestamp,
 }
 
@@ -224,7 +223,6 @@ impl RowLabels<'_> {
     }
 
     /// Sets a label, whichever kind the one of this name was.
-    #[expect(dead_code, reason = "templates set labels")]
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.set_kind(Kind::Parsed, name, value);
     }

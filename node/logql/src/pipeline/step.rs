@@ -1,8 +1,10 @@
 //! The stages that are run line by line, after the line filters that could run over whole columns.
 
+use logmesh_protocol::time::Timestamp;
+
 use super::colours;
 use super::filter::Filter;
-use super::format::{Formats, unsupported};
+use super::format::{Formats, LineFormat};
 use super::json::{JsonFlaw, JsonScanner, Place, push_sanitized, push_value};
 use super::labels::{ERROR, ERROR_DETAILS, Extract, FieldSink, RowLabels, TooManyFields, Wanted};
 use super::line::LineTest;
@@ -26,6 +28,7 @@ pub(super) enum Step {
     Decolorize,
     LineTest(LineTest),
     Filter(Filter),
+    LineFormat(LineFormat),
     LabelFormat(Formats),
     Drop(Vec<Pick>),
     Keep(Vec<Pick>),
@@ -55,6 +58,8 @@ pub(super) struct Run<'r> {
     pub(super) stored: &'r [u8],
     /// Which labels are worth taking out.
     pub(super) wanted: &'r Wanted,
+    /// What templates take for the present.
+    pub(super) now: Timestamp,
     /// Scratch space.
     pub(super) scratch: &'r mut Scratch,
 }
@@ -95,7 +100,7 @@ impl Step {
             Stage::Unpack => Step::Unpack,
             Stage::Decolorize => Step::Decolorize,
             Stage::LabelFilter(filter) => Step::Filter(Filter::new(filter)?),
-            Stage::LineFormat(_) => return Err(unsupported()),
+            Stage::LineFormat(template) => Step::LineFormat(LineFormat::new(template)?),
             Stage::LabelFormat(formats) => Step::LabelFormat(Formats::new(formats)?),
             Stage::Drop(picks) => Step::Drop(picks.iter().map(Pick::new).collect::<Result<_, _>>()?),
             Stage::Keep(picks) => Step::Keep(picks.iter().map(Pick::new).collect::<Result<_, _>>()?),
@@ -109,7 +114,7 @@ impl Step {
 
     /// Tells whether the step can change the line.
     pub(super) fn changes_line(&self) -> bool {
-        matches!(self, Step::Unpack | Step::Decolorize)
+        matches!(self, Step::Unpack | Step::Decolorize | Step::LineFormat(_))
     }
 
     /// Runs the step; tells whether the line passes.
@@ -130,7 +135,8 @@ impl Step {
             Step::Decolorize => decolorize(run),
             Step::LineTest(test) => return test.matches(run.scratch.line(run.stored)),
             Step::Filter(filter) => return filter.passes(row),
-            Step::LabelFormat(formats) => formats.apply(row),
+            Step::LineFormat(format) => line_format(format, run, row),
+            Step::LabelFormat(formats) => formats.apply(&text(run), run.now, row),
             Step::Drop(picks) => drop_labels(picks, row),
             Step::Keep(picks) => row.retain(|name, value| picks.iter().any(|pick| pick.picks(name, value))),
         }
@@ -267,6 +273,16 @@ fn decolorize(run: &mut Run<'_>) {
     let found = colours::strip(&text(run), &mut out);
     run.scratch.text = out;
     if found {
+        run.scratch.set_line();
+    }
+}
+
+fn line_format(format: &mut LineFormat, run: &mut Run<'_>, row: &mut RowLabels<'_>) {
+    let mut out = std::mem::take(&mut run.scratch.text);
+    out.clear();
+    let rendered = format.render(&text(run), run.now, row, &mut out);
+    run.scratch.text = out;
+    if rendered {
         run.scratch.set_line();
     }
 }

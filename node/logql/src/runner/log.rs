@@ -39,8 +39,8 @@ impl LogRunner {
     pub(super) fn new(log: &LogExpr, matcher: StreamMatcher, params: &QueryParams) -> Result<Self, PlanError> {
         Ok(Self {
             matcher,
-            filters: Pipeline::new(&log.stages, &Output::Survival)?,
-            whole: Pipeline::new(&log.stages, &Output::All)?,
+            filters: Pipeline::new(&log.stages, &Output::Survival)?.at(params.end),
+            whole: Pipeline::new(&log.stages, &Output::All)?.at(params.end),
             time: TimeRange { start: params.start, end: params.end },
             direction: params.direction,
             top: Top::new(params),

@@ -59,7 +59,7 @@ impl LeafRunner {
         };
         Ok(Self {
             matcher,
-            pipeline: Pipeline::new(&aggregation.log.stages, &output)?,
+            pipeline: Pipeline::new(&aggregation.log.stages, &output)?.at(grid.time(grid.len() - 1)),
             sampler: aggregation.unwrap.as_ref().map(Sampler::new).transpose()?,
             keeps_samples: matches!(Kept::by(aggregation), Kept::Sample(_)),
             range: aggregation.range,

@@ -1,8 +1,12 @@
 //! Log queries as data: what is stored, what is asked, what comes back. Nothing here knows how a query is run, so that the
 //! same cases serve the engine alone and a running mesh.
 
+#[path = "corpus/documentation.rs"]
+mod documentation;
 #[path = "corpus/errors.rs"]
 mod errors;
+#[path = "corpus/formats.rs"]
+mod formats;
 #[path = "corpus/json.rs"]
 mod json;
 #[path = "corpus/label_filters.rs"]
@@ -53,10 +57,12 @@ pub(crate) fn suites() -> Vec<Suite> {
         json::suites(),
         logfmt::suites(),
         patterns::suites(),
+        formats::suites(),
         picks::suites(),
         errors::suites(),
         streams::suites(),
         refused::suites(),
+        documentation::suites(),
     ]
     .concat()
 }

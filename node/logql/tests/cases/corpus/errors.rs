@@ -59,6 +59,11 @@ fn errors() -> Suite {
                 "{took=1s} 1 {\"status\":200,\"took\":\"1s\"}\n{took=3s} 4 {\"took\":\"3s\"}",
             ),
             (r#"{app="web"} | json | __error_details__=~".*closing.*" | drop __error__"#, "", "{app=web} 2 not json"),
+            (
+                r#"{app="web"} | label_format e=`{{.__error__}}` | e="" | json | label_format e=`{{.__error__}}` | e!="" | keep e | drop __error__"#,
+                "",
+                "{e=JSONParserErr} 2 not json",
+            ),
         ],
     )
 }
@@ -79,7 +84,13 @@ fn metrics() -> Suite {
                 "{status=200} 1",
             ),
             // The bytes are those of the line that the pipeline leaves.
+            (r#"sum(bytes_over_time({app="web"} | line_format `12345` [10s]))"#, "at 5", "{} 20"),
             (r#"sum(bytes_over_time({app="web"} |= "not" [10s]))"#, "at 5", "{} 8"),
+            (
+                r#"sum(bytes_over_time({app="web"} |= "not" | line_format `{{__line__}}{{__line__}}` [10s]))"#,
+                "at 5",
+                "{} 16",
+            ),
             (r#"sum by (e) (count_over_time({app="web"} | label_format e=app [10s]))"#, "at 5", "{e=web} 4"),
             (r#"sum by (app) (count_over_time({app="web"} | label_format e=app [10s]))"#, "at 5", "{} 4"),
             (r#"count_over_time({app="web"} | drop app [10s])"#, "at 5", "{} 4"),
@@ -141,6 +152,30 @@ fn order() -> Suite {
         r#"
         {app="web"} 1 a=1 msg="b=2 c=3"
         "#,
-        &[(r#"{app="web"} | a="1" | logfmt"#, "", "")],
+        &[
+            (r#"{app="web"} | a="1" | logfmt"#, "", ""),
+            (
+                r#"{app="web"} | logfmt | a="1" | line_format `{{.msg}}` | logfmt | c=3 | keep b, c"#,
+                "",
+                "{b=2,c=3} 1 b=2 c=3",
+            ),
+            (r#"{app="web"} | logfmt | line_format `{{.msg}}` | c=3"#, "", ""),
+            (
+                r#"{app="web"} | logfmt |= "msg" | line_format `{{.msg}}` != "msg" |= "b=2" | keep app"#,
+                "",
+                "{app=web} 1 b=2 c=3",
+            ),
+            (
+                r#"{app="web"} | line_format `z` | line_format `{{__line__}}` | logfmt --keep-empty"#,
+                "",
+                "{app=web,z=} 1 z",
+            ),
+            (r#"{app="web"} | logfmt a | line_format `{{.msg}}`"#, "", "{a=1,app=web} 1"),
+            (
+                r#"{app="web"} | logfmt | label_format app=msg | line_format `{{.app}}` | keep app"#,
+                "",
+                "{app=b=2 c=3} 1 b=2 c=3",
+            ),
+        ],
     )
 }

@@ -182,6 +182,7 @@ fn odd_lines() -> Suite {
             ("| regexp `(?P<a>.*)`", "a="),
             ("| unpack", ""),
             ("| decolorize", ""),
+            ("| line_format `{{.x}}`", "=> 1"),
         ],
     )
 }

@@ -70,6 +70,7 @@ fn intervals() -> Suite {
             (r#"{a=~".+"}"#, "0..4 forward interval 0s", &want(&[0, 2, 1, 3])),
             (r#"{a="1"}"#, "0..20 forward interval 3s", &want(&[1, 5, 9, 13, 17])),
             (r#"{a=~".+"} |~ "[37]$""#, "0..20 forward interval 5s", &want(&[3, 13])),
+            (r#"{a=~".+"} | line_format `{{__line__}}`"#, "0..20 forward interval 9s", &want(&[0, 18, 9])),
             (r#"sum(count_over_time({a=~".+"}[10s]))"#, "9..19 step 10s interval 5s", "{} 9:10 19:10"),
         ],
     )
@@ -115,6 +116,7 @@ fn instants() -> Suite {
             (r#"{a="1"}"#, "11..12 limit 1 forward", "{a=1} 11 two"),
             (r#"{a=~"."}"#, "11..11.5", "{a=1} 11 two\n{a=2} 11 other"),
             (r#"{a=~"."}"#, "11..11.5 limit 1", "{a=2} 11 other"),
+            (r#"{a=~"."} |= "o" | line_format `{{.a}}`"#, "limit 2", "{a=1} 11 1\n{a=2} 11 2"),
             (r#"{a="1"}"#, "at 11", refused),
             (r#"{a="1"} | json"#, "at 11", refused),
         ],

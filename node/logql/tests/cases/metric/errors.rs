@@ -33,12 +33,12 @@ const CASES: &[Case] = &[
     (
         r#"count_over_time({app="a"} | json | __error__!="" [10s]) by (app)"#,
         "at 10",
-        "{__error__=JSONParserErr,__error_details__=expected a JSON object,app=a} 1",
+        "{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol,app=a} 1",
     ),
     (
         r#"count_over_time({app="a"} | json | __error__!="" [10s])"#,
         "at 10",
-        "{__error__=JSONParserErr,__error_details__=expected a JSON object,app=a,pod=p2} 1",
+        "{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol,app=a,pod=p2} 1",
     ),
     (r#"sum by (app) (count_over_time({app="a"} | json | __error__!="" [10s]))"#, "at 10", "{app=a} 1"),
     (r#"count by (app) (count_over_time({app="a"} | json | __error__!="" [10s]))"#, "at 10", "{app=a} 1"),
@@ -50,7 +50,7 @@ const CASES: &[Case] = &[
     (
         r#"count_over_time({app="a"} | json | __error__=~".*" [10s]) by ()"#,
         "at 10",
-        "{} 3\n{__error__=JSONParserErr,__error_details__=expected a JSON object} 1",
+        "{} 3\n{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol} 1",
     ),
     // Samples: the line without the label has none, and the value that does not convert is an error of its own.
     (r#"sum(sum_over_time({app="a"} | json | unwrap v | __error__="" [10s]))"#, "at 10", "{} 3"),
@@ -81,5 +81,5 @@ Use a label filter to skip such lines (e.g | __error__!="SampleExtractionErr"), 
     (r#"sum(count_over_time({app="late"} | json [10s]))"#, "at 35", "{} 1"),
 ];
 
-const FAILED: &str = r#"error: pipeline error: 'JSONParserErr' for series: '{__error__="JSONParserErr", __error_details__="expected a JSON object", app="a", pod="p2"}' (expected a JSON object).
+const FAILED: &str = r#"error: pipeline error: 'JSONParserErr' for series: '{__error__="JSONParserErr", __error_details__="Value looks like object, but can't find closing '}' symbol", app="a", pod="p2"}' (Value looks like object, but can't find closing '}' symbol).
 Use a label filter to skip such lines (e.g | __error__!="JSONParserErr"), or all lines with an error (e.g | __error__=""); behind an unwrap it skips those whose value does not convert."#;
