@@ -101,17 +101,6 @@ pub struct OwnScan {
     pub except: BTreeMap<SegmentId, SeqSet>,
 }
 
-/// What a scan could not read, so that its records are not in the answer yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
-    /// Who was to scan it.
-    pub node: NodeId,
-    /// The segment.
-    pub segment: SegmentId,
-    /// Which of it.
-    pub seqs: SeqSet,
-}
-
 /// Plans a query. Every node that answered scans its own segments. Of every other segment all that is held anywhere is given to one
 /// holder that has it, else to several, each batch to one of them; batches that a live origin names damaged likewise.
 ///
@@ -159,37 +148,6 @@ pub fn assign(known: &Known<'_>) -> Assignment {
         }
     }
     assignment.completeness = completeness::judge(known, &missing);
-    assignment
-}
-
-/// Plans the scan of what other scans could not read: each batch goes to one node that lists it and has not failed at it, now
-/// or in `earlier` rounds. What nobody can read is missing. `own` of the answer is empty.
-pub fn reassign(known: &Known<'_>, unread: &[Unread], earlier: &[Unread]) -> Assignment {
-    let mut wanted: BTreeMap<SegmentId, SeqSet> = BTreeMap::new();
-    for unread in unread {
-        let seqs = wanted.entry(unread.segment).or_default();
-        *seqs = seqs.union(&unread.seqs);
-    }
-    let mut failed: BTreeMap<(NodeId, SegmentId), SeqSet> = BTreeMap::new();
-    for unread in unread.iter().chain(earlier) {
-        let seqs = failed.entry((unread.node, unread.segment)).or_default();
-        *seqs = seqs.union(&unread.seqs);
-    }
-    let mut assignment = Assignment::default();
-    let mut segments = known.segments();
-    for (segment, wanted) in wanted {
-        let mut found = segments.remove(&segment).unwrap_or_default();
-        found.wanted = wanted;
-        for source in &mut found.sources {
-            if let Some(failed) = failed.get(&(source.node, segment)) {
-                source.held = source.held.difference(failed);
-            }
-        }
-        let left = cover(&segment, found, &mut assignment.scans);
-        if !left.is_empty() {
-            assignment.completeness.unreadable(segment.origin(), left.len());
-        }
-    }
     assignment
 }
 

@@ -25,12 +25,6 @@ impl Completeness {
         self.missing.push(missing);
     }
 
-    /// Takes over what a further round found to be missing.
-    pub fn join(&mut self, other: Completeness) {
-        self.complete &= other.complete;
-        self.missing.extend(other.missing);
-    }
-
     /// Returns a sentence for each thing that may be missing.
     pub fn warnings(&self) -> Vec<String> {
         self.missing.iter().map(ToString::to_string).collect()

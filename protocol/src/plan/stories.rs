@@ -1,8 +1,5 @@
 //! Plans read as sentences: who stands how, who scans what, and what the answer says of itself.
 
-use proptest::collection::{btree_set, vec};
-use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
-
 use super::*;
 use crate::id::JournalId;
 use crate::member::MemberRow;
@@ -225,33 +222,5 @@ fn days_are_counted_as_the_calendar_does() {
         let since = Some(Timestamp::from_nanos(days * 24 * HOUR));
         story.standings.insert(id(0), Standing::Away { since, heads: Heads::default() });
         story.says(&[&format!("node 0 is away since {date}T00:00:00Z")]);
-    }
-}
-
-proptest! {
-    #[test]
-    fn what_one_cannot_read_another_reads_once(
-        held in vec(btree_set(0u32..12, 0..12), 3), unread in btree_set(0u32..12, 0..6), earlier in btree_set(0u32..12, 0..3)
-    ) {
-        let held: Vec<SeqSet> = held.into_iter().map(|seqs| seqs.into_iter().collect()).collect();
-        let (unread, earlier): (SeqSet, SeqSet) = (unread.into_iter().collect(), earlier.into_iter().collect());
-        let mut story = Story::new();
-        for (number, held) in (0..).zip(&held) {
-            story = story.holds(number, segment(0, 0), held.clone(), number);
-        }
-        let failed = |number, seqs: &SeqSet| Unread { node: id(number), segment: segment(0, 0), seqs: seqs.clone() };
-        let assignment = reassign(&story.known(), &[failed(0, &unread)], &[failed(1, &earlier)]);
-        prop_assert!(assignment.own.is_empty() && !assignment.scans.contains_key(&id(0)));
-        let could = held[1].difference(&earlier).union(&held[2]).intersection(&unread);
-        let mut read = SeqSet::new();
-        for (node, scans) in &assignment.scans {
-            for (_, seqs) in scans {
-                prop_assert!(held[usize::from(node.as_bytes()[0])].is_superset(seqs) && read.intersection(seqs).is_empty());
-                read = read.union(seqs);
-            }
-        }
-        prop_assert_eq!(&read, &could);
-        let missing: u64 = assignment.completeness.missing.iter().map(|missing| missing.at_least_batches).sum();
-        prop_assert_eq!(missing, unread.difference(&could).len());
     }
 }
