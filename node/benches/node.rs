@@ -1,7 +1,8 @@
 //! What a whole node costs: real processes take generated logs by each protocol until all is durable and sealed, then
 //! search them. Prints a table; asserts only that nothing was lost, never a speed.
 //!
-//! `LOGMESH_BENCH_BYTES` sets how many bytes of lines each row takes (512 MiB unless set).
+//! `LOGMESH_BENCH_BYTES` sets how many bytes of lines each row takes (512 MiB unless set; queries search 1 GB at least).
+//! `cargo bench -p logmesh --bench node --profile dev -- queries` runs the queries alone, `-- "queries needle"` one of them.
 
 #[path = "../../tests/harness.rs"]
 #[allow(dead_code, unused_imports, reason = "the benchmark uses its part of the harness")]
@@ -10,6 +11,8 @@ mod harness;
 mod lines;
 #[path = "node/process.rs"]
 mod process;
+#[path = "node/queries.rs"]
+mod queries;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,13 +23,16 @@ use process::Process;
 
 fn main() {
     let bytes = size_from_env("LOGMESH_BENCH_BYTES", 512 << 20);
+    // As other benchmarks do: what is given narrows the rows to those that contain it.
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    if let Some(queries) = wanted.strip_prefix("queries") {
+        return main_queries(queries, bytes);
+    }
     println!(
         "{} MB of lines each row, {CLIENTS} clients; a core is a second of the nodes' CPU time",
         bytes / 1_000_000
     );
     println!("{HEADER}");
-    // As other benchmarks do: what is given narrows the rows to those that contain it.
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     for (kind, protocol, nodes) in ROWS {
         let name = format!("{nodes} {:<5} {:<13}", kind.name(), format!("{protocol:?}"));
         if name.contains(&wanted) {
@@ -34,6 +40,16 @@ fn main() {
         }
     }
     println!("{EXPLANATION}");
+    if wanted.is_empty() {
+        main_queries("", bytes);
+    }
+}
+
+/// Runs the queries that are wanted, over one node and over three.
+fn main_queries(wanted: &str, bytes: u64) {
+    for nodes in [1, 3] {
+        queries::measure(nodes, bytes.max(QUERIED_BYTES_MIN), wanted.trim());
+    }
 }
 
 /// What one row shows. CPU is of all nodes together, memory of the node that took the logs.
@@ -59,22 +75,16 @@ struct Query {
 
 fn measure(kind: Kind, protocol: Protocol, nodes: usize, bytes: u64) -> Measured {
     let mesh = Mesh::start(nodes, &[("LOGMESH_STORE_SEAL_AFTER_QUIET", "2s"), ("LOGMESH_LOG", "warn")]);
-    let processes = || mesh.nodes.iter().map(|node| Process::of(node.pid())).fold(Process::default(), Process::plus);
-    let (before, begun) = (processes(), Instant::now());
-    let pushed = push_all(&mesh.client(0), kind, protocol, bytes);
-    let (push_wall, pushed_at) = (begun.elapsed(), processes());
-    for at in 0..nodes {
-        eventually(LATE, "everything is sealed", || {
-            let segments = mesh.client(at).json("/logmesh/v1/status")["segments"].clone();
-            (segments["batches"] == segments["sealed_batches"] && segments["batches"].as_u64() > Some(0)).then_some(())
-        });
-    }
+    let (before, begun) = (processes(&mesh), Instant::now());
+    let pushed = push_some(&[mesh.client(0)], kind, protocol, bytes);
+    let (push_wall, pushed_at) = (begun.elapsed(), processes(&mesh));
+    wait_sealed(&mesh);
     mesh.wait_converged(LATE);
-    let sealed_at = processes();
+    let sealed_at = processes(&mesh);
     let query = |run: &dyn Fn()| {
-        let (before, begun) = (processes(), Instant::now());
+        let (before, begun) = (processes(&mesh), Instant::now());
         run();
-        Query { wall: begun.elapsed(), cpu: processes().cpu_seconds - before.cpu_seconds }
+        Query { wall: begun.elapsed(), cpu: processes(&mesh).cpu_seconds - before.cpu_seconds }
     };
     let selector = protocol.selector("bench").replace("=\"bench\"", "=~\"bench-.*\"");
     let needle = query(&|| find_needle(&mesh.client(0), &selector));
@@ -90,6 +100,20 @@ fn measure(kind: Kind, protocol: Protocol, nodes: usize, bytes: u64) -> Measured
         memory_bytes: mesh.nodes[0].memory("VmHWM"),
         needle,
         counted,
+    }
+}
+
+/// Returns what all nodes together have cost so far.
+fn processes(mesh: &Mesh) -> Process {
+    mesh.nodes.iter().map(|node| Process::of(node.pid())).fold(Process::default(), Process::plus)
+}
+
+fn wait_sealed(mesh: &Mesh) {
+    for at in 0..mesh.nodes.len() {
+        eventually(LATE, "everything is sealed", || {
+            let segments = mesh.client(at).json("/logmesh/v1/status")["segments"].clone();
+            (segments["batches"] == segments["sealed_batches"] && segments["batches"].as_u64() > Some(0)).then_some(())
+        });
     }
 }
 
@@ -118,7 +142,8 @@ struct Pushed {
     line_bytes: u64,
 }
 
-fn push_all(client: &Client, kind: Kind, protocol: Protocol, bytes: u64) -> Pushed {
+/// Pushes generated lines, batch by batch to the next client.
+fn push_some(clients: &[Client], kind: Kind, protocol: Protocol, bytes: u64) -> Pushed {
     let (records, line_bytes, batches) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let base = harness::now_nanos() - 60_000_000_000;
     std::thread::scope(|scope| {
@@ -127,6 +152,7 @@ fn push_all(client: &Client, kind: Kind, protocol: Protocol, bytes: u64) -> Push
                 while line_bytes.load(Ordering::Relaxed) < bytes {
                     let batch = batches.fetch_add(1, Ordering::Relaxed);
                     let some = batch_of(kind, batch, base);
+                    let client = &clients[batch as usize % clients.len()];
                     push(client, protocol, &format!("bench-{}", batch % STREAMS), &some);
                     records.fetch_add(some.len() as u64, Ordering::Relaxed);
                     let length: usize = some.iter().map(|record| record.line.len()).sum();
@@ -193,6 +219,8 @@ pushing: until the last push was acknowledged (wall; CPU). + sealing: CPU until 
 written: bytes the nodes wrote to disk for each byte of lines and node. ratios: bytes of lines for each byte of sealed extents, and of
 the whole data directory a moment later. needle: a line filter that matches nothing, over everything. count: count_over_time over
 everything. memory: the high water of node a.";
+/// Less is searched too fast to be measured.
+const QUERIED_BYTES_MIN: u64 = 1 << 30;
 const CLIENTS: usize = 4;
 const STREAMS: u64 = 20;
 const PUSH_BYTES: usize = 1 << 20;

@@ -17,6 +17,7 @@ mod nearest;
 mod reference;
 mod settings;
 mod unit;
+mod yaml;
 
 pub(crate) use layers::{ConfigError, Loaded, Typed};
 pub(crate) use reference::reference;

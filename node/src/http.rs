@@ -60,18 +60,35 @@ pub(crate) enum NodeState {
     Stopping,
 }
 
-/// Returns all routes.
-pub(crate) fn router(app: SharedApp) -> Router {
+/// Returns the routes that read, each by URL and by form.
+fn reads() -> Router<SharedApp> {
     Router::new()
-        .route("/loki/api/v1/push", post(ways_in::loki))
-        .route("/otlp/v1/logs", post(ways_in::otlp_logs))
-        .route("/logmesh/v1/lines", post(ways_in::plain_lines))
         .route("/loki/api/v1/query_range", get(ways_out::query_range).post(ways_out::query_range))
         .route("/loki/api/v1/query", get(ways_out::query).post(ways_out::query))
         .route("/loki/api/v1/labels", get(ways_out::labels).post(ways_out::labels))
         .route("/loki/api/v1/label", get(ways_out::labels).post(ways_out::labels))
+        .route("/api/prom/label", get(ways_out::labels).post(ways_out::labels))
         .route("/loki/api/v1/label/{name}/values", get(ways_out::label_values).post(ways_out::label_values))
+        .route("/api/prom/label/{name}/values", get(ways_out::label_values).post(ways_out::label_values))
         .route("/loki/api/v1/series", get(ways_out::series).post(ways_out::series))
+        .route("/api/prom/series", get(ways_out::series).post(ways_out::series))
+        .route("/loki/api/v1/index/stats", get(ways_out::index_stats).post(ways_out::index_stats))
+        .route("/loki/api/v1/index/volume", get(ways_out::volume).post(ways_out::volume))
+        .route("/loki/api/v1/index/volume_range", get(ways_out::volume_range).post(ways_out::volume_range))
+        .route("/loki/api/v1/format_query", get(ways_out::format_query).post(ways_out::format_query))
+        .route("/loki/api/v1/status/buildinfo", get(ways_out::build_info))
+        .route("/loki/api/v1/drilldown-limits", get(ways_out::drilldown_limits))
+        .route("/config", get(ways_out::config))
+}
+
+/// Returns all routes.
+pub(crate) fn router(app: SharedApp) -> Router {
+    Router::new()
+        .route("/loki/api/v1/push", post(ways_in::loki))
+        .route("/api/prom/push", post(ways_in::loki))
+        .route("/otlp/v1/logs", post(ways_in::otlp_logs))
+        .route("/logmesh/v1/lines", post(ways_in::plain_lines))
+        .merge(reads())
         .route("/ready", get(admin::ready))
         .route("/metrics", get(admin::metrics))
         .route("/logmesh/v1/status", get(admin::status))
@@ -79,6 +96,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route("/logmesh/v1/segments", get(admin::segments))
         .route("/logmesh/v1/forget", post(admin::forget))
         .route("/logmesh/v1/leave", post(admin::leave))
+        .fallback(admin::not_found)
         // Bodies are bounded where they are read, with a sentence that names the setting.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)

@@ -28,6 +28,8 @@ pub(crate) struct Metrics {
     departures: Counter,
     pub(crate) queries: Counter,
     pub(crate) queries_incomplete: Counter,
+    pub(crate) scans_running: Gauge,
+    pub(crate) scans_cancelled: Gauge,
     pub(crate) malformed_frames: Counter,
     pub(crate) members_live: Gauge,
     pub(crate) gossip_refused: Gauge,
@@ -79,6 +81,8 @@ impl Metrics {
             departures: Counter::default(),
             queries: Counter::default(),
             queries_incomplete: Counter::default(),
+            scans_running: Gauge::default(),
+            scans_cancelled: Gauge::default(),
             malformed_frames: Counter::default(),
             members_live: Gauge::default(),
             gossip_refused: Gauge::default(),
@@ -142,6 +146,8 @@ impl Metrics {
             "Queries whose answer was not complete",
             self.queries_incomplete.clone(),
         );
+        registry.register("scans_running", "Scans of this node's data that run now", self.scans_running.clone());
+        registry.register("scans_cancelled", "Scans that ended early, for nobody waited", self.scans_cancelled.clone());
         registry.register("disk_free_bytes", "Free bytes of the data directory's disk", self.disk_free_bytes.clone());
     }
 

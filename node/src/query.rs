@@ -2,8 +2,12 @@
 
 mod coordinate;
 mod local;
+mod run;
+mod tenants;
+mod volume;
 mod wire;
 
 pub(crate) use coordinate::{Coordinator, Gathered, QueryError};
 pub(crate) use local::Local;
-pub(crate) use wire::{Outcome, Work, decode_ask, encode_answer};
+pub(crate) use volume::{Grouping, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries};
+pub(crate) use wire::{Listing, Outcome, Work, decode_ask, encode_answer};

@@ -24,6 +24,12 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
     Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "not ready: looking for the other nodes"))
 }
 
+/// Any path that is none.
+pub(super) async fn not_found(uri: Uri) -> Refused {
+    let path: String = uri.path().chars().take(100).collect();
+    Refused::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
+}
+
 /// `/metrics`
 pub(super) async fn metrics(State(app): State<SharedApp>) -> Response {
     app.refresh_gauges();
@@ -104,6 +110,9 @@ impl App {
         self.metrics.net_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
         self.metrics.frames_bytes_out.set(sum(net.peers.values().map(|peer| peer.bytes_out)));
         self.metrics.frames_bytes_in.set(sum(net.peers.values().map(|peer| peer.bytes_in)));
+        let local = &self.coordinator.local;
+        self.metrics.scans_running.set(i64::try_from(local.running()).unwrap_or(i64::MAX));
+        self.metrics.scans_cancelled.set(i64::try_from(local.cancelled()).unwrap_or(i64::MAX));
         self.metrics.disk_free_bytes.set(i64::try_from(self.store.disk().free_bytes).unwrap_or(i64::MAX));
     }
 }

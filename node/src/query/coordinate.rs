@@ -52,6 +52,12 @@ pub(crate) struct Gathered {
     pub(crate) bytes: u64,
     /// Rows that were looked at.
     pub(crate) rows: u64,
+    /// Rows that passed all filters.
+    pub(crate) rows_kept: u64,
+    /// Sealed blocks that were expanded.
+    pub(crate) blocks: u64,
+    /// The nodes that scanned something, or found nothing to scan.
+    pub(crate) nodes: u64,
 }
 
 /// Why a query has no answer at all.
@@ -74,13 +80,13 @@ struct Others {
 }
 
 impl Coordinator {
-    /// Does `work` for `tenant` wherever its data is.
-    pub(crate) async fn run(&self, tenant: &str, work: Work) -> Result<Gathered, QueryError> {
+    /// Does `work` for these tenants wherever their data is.
+    pub(crate) async fn run(&self, tenants: &[String], work: Work) -> Result<Gathered, QueryError> {
         let range = work.range();
         let mut silent = BTreeSet::new();
         for attempt in 1.. {
             let assignment = self.plan(range, &mut silent).await?;
-            let scanned = self.scatter(tenant, &work, &assignment).await;
+            let scanned = self.scatter(tenants, &work, &assignment).await;
             let mut gathered = Gathered { completeness: assignment.completeness, ..Gathered::default() };
             let mut failed: Vec<(NodeId, Reason, u64)> = Vec::new();
             for (node, scanned) in scanned {
@@ -187,7 +193,7 @@ impl Coordinator {
 
     async fn scatter(
         &self,
-        tenant: &str,
+        tenants: &[String],
         work: &Work,
         assignment: &Assignment,
     ) -> Vec<(NodeId, Result<Scanned, Failure>)> {
@@ -195,7 +201,7 @@ impl Coordinator {
         let scans = nodes.into_iter().map(|node| {
             let own = assignment.own.get(&node).cloned();
             let assigned = assignment.scans.get(&node).cloned().unwrap_or_default();
-            let scan = Scan { tenant: tenant.to_owned(), work: work.clone(), own, assigned };
+            let scan = Scan { tenants: tenants.to_vec(), work: work.clone(), own, assigned };
             async move { (node, self.scan(node, scan).await) }
         });
         join_all(scans).await
@@ -246,6 +252,9 @@ impl Gathered {
     fn add(&mut self, scanned: Scanned) -> Option<u64> {
         self.bytes += scanned.bytes;
         self.rows += scanned.rows;
+        self.rows_kept += scanned.rows_kept;
+        self.blocks += scanned.blocks;
+        self.nodes += 1;
         self.outcomes.push(scanned.outcome);
         let damaged = scanned.damaged.iter().map(|(_, seqs)| seqs.len()).sum();
         Some(damaged).filter(|damaged| *damaged > 0)

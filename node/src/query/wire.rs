@@ -13,6 +13,8 @@ use logmesh_protocol::time::TimeRange;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::volume::{VolumeAsk, VolumeSeries};
+
 /// What a coordinator asks of a node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
@@ -30,8 +32,8 @@ pub(crate) enum Ask {
 /// What to scan, and what to make of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Scan {
-    /// The tenant.
-    pub(crate) tenant: String,
+    /// The tenants. If there are several, each stream bears the name of its tenant as a label.
+    pub(crate) tenants: Vec<String>,
     /// What to make of the rows.
     pub(crate) work: Work,
     /// What to scan of what the node itself wrote.
@@ -45,13 +47,28 @@ pub(crate) struct Scan {
 pub(crate) enum Work {
     /// Evaluate the part of a plan that runs beside the data.
     Part(Part),
-    /// List the streams that match one of these selectors; all if there is none.
+    /// List the streams that match one of these selectors, all if there is none, or something about them.
     Streams {
         /// The record time.
         range: TimeRange,
         /// Selectors in LogQL.
         selectors: Vec<String>,
+        /// What to list.
+        list: Listing,
     },
+    /// Sum up how much there is of streams.
+    Volume(VolumeAsk),
+}
+
+/// What to list of streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Listing {
+    /// The streams.
+    Streams,
+    /// The names of their labels.
+    Names,
+    /// The values of the label of this name.
+    Values(String),
 }
 
 impl Work {
@@ -60,6 +77,7 @@ impl Work {
         match self {
             Self::Part(part) => part.range(),
             Self::Streams { range, .. } => *range,
+            Self::Volume(ask) => ask.range,
         }
     }
 }
@@ -91,6 +109,10 @@ pub(crate) struct Scanned {
     pub(crate) bytes: u64,
     /// Rows that were looked at.
     pub(crate) rows: u64,
+    /// Rows that passed all filters.
+    pub(crate) rows_kept: u64,
+    /// Sealed blocks that were expanded.
+    pub(crate) blocks: u64,
 }
 
 /// The result of a scan.
@@ -98,8 +120,12 @@ pub(crate) struct Scanned {
 pub(crate) enum Outcome {
     /// Of [`Work::Part`].
     Partial(Partial),
-    /// Of [`Work::Streams`].
+    /// Of [`Work::Streams`] if it lists streams.
     Streams(Vec<Labels>),
+    /// Of [`Work::Streams`] if it lists names or values.
+    Texts(Vec<String>),
+    /// Of [`Work::Volume`].
+    Volume(Vec<VolumeSeries>),
 }
 
 /// Returns the bytes of a question.

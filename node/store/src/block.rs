@@ -67,6 +67,7 @@ fn encode_metadata<'a>(rows: impl Iterator<Item = &'a Row<'a>> + Clone) -> (Vec<
 pub(crate) struct BlockRows {
     pub(crate) timestamps: Vec<i64>,
     pub(crate) line_ends: Vec<u32>,
+    /// Empty if the lines were not wanted.
     pub(crate) lines: Bytes,
     pub(crate) metadata: Vec<Bytes>,
     /// Empty if no row has metadata.
@@ -136,12 +137,20 @@ impl<'a> Lazy<'a> {
     ) -> Result<BlockRows, ColumnError> {
         let lengths = decoder.expand(&self.columns[1], self.row_count.saturating_mul(VARINT_BYTES_MAX))?;
         let lines = decoder.expand(&self.columns[2], COLUMN_RAW_BYTES_MAX)?;
-        let line_ends = self.line_ends(&lengths, lines.len())?;
+        let line_ends = self.line_ends(&lengths, lines.len() as u64)?;
         let (metadata, metadata_at) = self.metadata(decoder)?;
         Ok(BlockRows { timestamps, line_ends, lines: lines.into(), metadata, metadata_at })
     }
 
-    fn line_ends(&self, lengths: &[u8], lines_bytes: usize) -> Result<Vec<u32>, ColumnError> {
+    /// Expands all columns but the timestamps, which the caller has, and the lines, which nobody wants.
+    pub(crate) fn without_lines(&self, timestamps: Vec<i64>, decoder: &mut Decoder) -> Result<BlockRows, ColumnError> {
+        let lengths = decoder.expand(&self.columns[1], self.row_count.saturating_mul(VARINT_BYTES_MAX))?;
+        let line_ends = self.line_ends(&lengths, self.columns[2].raw_bytes())?;
+        let (metadata, metadata_at) = self.metadata(decoder)?;
+        Ok(BlockRows { timestamps, line_ends, lines: Bytes::new(), metadata, metadata_at })
+    }
+
+    fn line_ends(&self, lengths: &[u8], lines_bytes: u64) -> Result<Vec<u32>, ColumnError> {
         let mut input = lengths;
         let mut ends = Vec::with_capacity(self.row_count.min(lengths.len()));
         let mut end = 0u32;
@@ -149,7 +158,7 @@ impl<'a> Lazy<'a> {
             end = end.checked_add(take_u32(&mut input)?).ok_or(ColumnError::Length)?;
             ends.push(end);
         }
-        if input.is_empty() && end as usize == lines_bytes { Ok(ends) } else { Err(ColumnError::Length) }
+        if input.is_empty() && u64::from(end) == lines_bytes { Ok(ends) } else { Err(ColumnError::Length) }
     }
 
     fn metadata(&self, decoder: &mut Decoder) -> Result<(Vec<Bytes>, Vec<u32>), ColumnError> {

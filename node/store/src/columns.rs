@@ -76,6 +76,11 @@ impl<'a> Column<'a> {
         let raw_bytes = take_u64(input)?;
         Ok(Self { raw_bytes, stored: take_bytes(input)? })
     }
+
+    /// Returns the length that it says it has when expanded.
+    pub(crate) fn raw_bytes(&self) -> u64 {
+        self.raw_bytes
+    }
 }
 
 /// Takes a small integer from the front of `input`; most fit in one byte.

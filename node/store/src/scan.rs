@@ -44,6 +44,9 @@ pub struct ScanRequest<'a> {
     pub matches: &'a dyn Fn(&Labels) -> bool,
     /// Whether the newest blocks come first, rather than the oldest.
     pub newest_first: bool,
+    /// Whether the text of lines is wanted. Without it `Rows::lines` may be empty, and sealed blocks are not expanded to it; all
+    /// else is there, the ends of the lines too.
+    pub lines: bool,
 }
 
 /// Some rows of a scan, and how far it is.
@@ -108,7 +111,8 @@ pub(crate) fn streams(
 ) -> Result<Vec<(SegmentId, SeqSet)>, ReadError> {
     let view = db.view();
     let decoder = &mut Decoder::new().map_err(|_| ReadError::Damaged)?;
-    let request = ScanRequest { tenant, range, segments, only: None, matches: &|_| true, newest_first: false };
+    let request =
+        ScanRequest { tenant, range, segments, only: None, matches: &|_| true, newest_first: false, lines: false };
     let (mut seen, mut damage) = (HashSet::<Bytes>::new(), Damage::default());
     let mut give = |labels: Bytes| {
         if !seen.contains(&labels)

@@ -78,6 +78,7 @@ fn rows(store: &Store) -> u64 {
         only: None,
         matches: &|_| true,
         newest_first: false,
+        lines: true,
     };
     let outcome = store.scan(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     assert!(outcome.damaged.is_empty());

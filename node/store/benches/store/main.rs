@@ -194,6 +194,7 @@ fn scan(store: &Store, needles: &[&str]) -> (f64, usize) {
         only: None,
         matches: &|_| true,
         newest_first: true,
+        lines: true,
     };
     let finder = memchr::memmem::Finder::new(needles[0]);
     let (cpu, mut found) = (cpu_seconds(), 0);
@@ -220,6 +221,7 @@ fn scan_streams(store: &Store) -> f64 {
         only: None,
         matches: &matches,
         newest_first: true,
+        lines: true,
     };
     let began = Instant::now();
     let outcome = store.scan(&request, &mut |_| ControlFlow::Continue(())).expect("a scan");

@@ -163,7 +163,10 @@ impl<'a> Reader<'a> {
             self.outcome.blocks_skipped += 1;
             return Ok(None);
         }
-        let block = lazy.with_timestamps(timestamps, &mut self.decoder)?;
+        let block = match self.request.lines {
+            true => lazy.with_timestamps(timestamps, &mut self.decoder)?,
+            false => lazy.without_lines(timestamps, &mut self.decoder)?,
+        };
         self.outcome.blocks_read += 1;
         self.outcome.bytes_scanned += u64::from(entry.lines_bytes);
         Ok(Some(select(block, stretches)))

@@ -45,17 +45,18 @@ pub(crate) fn select(block: BlockRows, stretches: Vec<Stretch>) -> Rows {
         [one] => {
             let start = line_start(&block, one.start);
             let end = line_start(&block, one.end);
-            let lines = block.lines.slice(start..end);
+            let lines = if block.lines.is_empty() { Bytes::new() } else { block.lines.slice(start..end) };
             let line_ends = block.line_ends[one.clone()].iter().map(|at| at - start as u32).collect();
             Rows { streams, lines, line_ends, ..copy(&block, &joined) }
         }
         _ => {
             let (mut lines, mut line_ends) = (Vec::new(), Vec::with_capacity(next));
+            let mut moved = 0;
             for range in &joined {
                 let (start, end) = (line_start(&block, range.start), line_start(&block, range.end));
-                let moved = lines.len() as u32;
-                lines.extend_from_slice(&block.lines[start..end]);
+                lines.extend_from_slice(block.lines.get(start..end).unwrap_or_default());
                 line_ends.extend(block.line_ends[range.clone()].iter().map(|at| at - start as u32 + moved));
+                moved += (end - start) as u32;
             }
             Rows { streams, lines: Bytes::from(lines), line_ends, ..copy(&block, &joined) }
         }

@@ -270,6 +270,7 @@ fn a_scan_still_reads_a_segment_that_is_dropped_meanwhile() {
         only: None,
         matches: &|_| true,
         newest_first: false,
+        lines: true,
     };
     let outcome = world.store.scan(&request, &mut |scanned| {
         if rows == 0 {

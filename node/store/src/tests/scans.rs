@@ -38,6 +38,7 @@ fn a_scan_of_some_batches_gives_exactly_these_and_names_what_is_not_held() {
         only: Some(&only),
         matches: &|_| true,
         newest_first: false,
+        lines: true,
     };
     let (pieces, outcome) = world.scan(&request);
     let mut found: Vec<String> = pieces.iter().flat_map(texts).collect();
@@ -65,7 +66,7 @@ proptest! {
         let range = seconds(from, from + length);
         let names: BTreeSet<String> = (0..5).filter(|stream| wanted >> stream & 1 == 1).map(|stream| labels(stream).to_string()).collect();
         let matches = |labels: &Labels| names.contains(&labels.to_string());
-        let request = ScanRequest { tenant: "default", range, segments: &[segment(0)], only: None, matches: &matches, newest_first };
+        let request = ScanRequest { tenant: "default", range, segments: &[segment(0)], only: None, matches: &matches, newest_first, lines: true };
         let (pieces, outcome) = world.scan(&request);
         let mut expected = Vec::new();
         for batch in batches.iter().filter(|batch| batch.tenant == "default") {
@@ -80,6 +81,15 @@ proptest! {
         expected.sort();
         prop_assert_eq!(outcome.rows_scanned, found.len() as u64);
         prop_assert_eq!(found, expected);
+        let shape = |pieces: &[crate::Scanned]| -> Vec<_> {
+            pieces.iter().map(|piece| (piece.rows.timestamps.clone(), piece.rows.line_ends.clone())).collect()
+        };
+        let (bare, _) = world.scan(&ScanRequest { lines: false, ..request.clone() });
+        prop_assert_eq!(shape(&bare), shape(&pieces));
+        let metadata = |piece: &crate::Scanned, row| piece.rows.metadata_of(row).to_vec();
+        for (bare, piece) in bare.iter().zip(&pieces) {
+            prop_assert!((0..piece.rows.len()).all(|row| metadata(bare, row) == metadata(piece, row)));
+        }
         for (nth, piece) in pieces.iter().enumerate() {
             prop_assert!(!piece.rows.is_empty());
             for stream in &piece.rows.streams {
@@ -105,6 +115,7 @@ fn blocks_outside_range_or_streams_are_not_read() {
                 only: None,
                 matches: &matches,
                 newest_first: false,
+                lines: true,
             })
             .1
     };
@@ -132,6 +143,7 @@ fn a_sink_that_has_enough_ends_the_scan() {
         only: None,
         matches: &|_| true,
         newest_first: true,
+        lines: true,
     };
     let mut pieces = 0;
     let outcome = world.store.scan(&request, &mut |_| {

@@ -64,7 +64,8 @@ impl World {
 
     /// Returns all rows of `tenant`, as text, sorted.
     pub(super) fn rows(&self, tenant: &str, segments: &[SegmentId], range: TimeRange) -> (Vec<String>, ScanOutcome) {
-        let request = ScanRequest { tenant, range, segments, only: None, matches: &|_| true, newest_first: false };
+        let request =
+            ScanRequest { tenant, range, segments, only: None, matches: &|_| true, newest_first: false, lines: true };
         let (pieces, outcome) = self.scan(&request);
         let mut rows: Vec<String> = pieces.iter().flat_map(texts).collect();
         rows.sort();

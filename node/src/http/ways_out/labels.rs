@@ -1,0 +1,76 @@
+//! What there is: names of labels, their values, streams.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use logmesh_logql as logql;
+use logmesh_protocol::record::Labels;
+use serde_json::json;
+
+use super::super::refusal::Refused;
+use super::super::{App, SharedApp};
+use super::asked::{Asked, Request, SIX_HOURS, bad};
+use crate::query::{Gathered, Listing, Outcome, Work};
+
+/// `/loki/api/v1/labels`
+pub(in super::super) async fn labels(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
+    texts(&app, &Asked::read(request).await?, Listing::Names).await
+}
+
+/// `/loki/api/v1/label/{name}/values`
+pub(in super::super) async fn label_values(
+    State(app): State<SharedApp>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    texts(&app, &Asked::read(request).await?, Listing::Values(name)).await
+}
+
+/// `/loki/api/v1/series`
+pub(in super::super) async fn series(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
+    let asked = Asked::read(request).await?;
+    let selectors: Vec<String> =
+        asked.params.all("match[]").chain(asked.params.all("match")).map(str::to_owned).collect();
+    if selectors.is_empty() {
+        return Err(Refused::bad_request(
+            "parameter match[] is missing: name at least one selector such as {app=\"web\"}",
+        ));
+    }
+    let gathered = list(&app, &asked, selectors, Listing::Streams).await?;
+    let mut streams: BTreeSet<Labels> = BTreeSet::new();
+    for outcome in gathered.outcomes {
+        if let Outcome::Streams(found) = outcome {
+            streams.extend(found);
+        }
+    }
+    let series: Vec<BTreeMap<_, _>> = streams.iter().map(|labels| labels.iter().collect()).collect();
+    asked.answer(&json!(series).to_string(), &gathered.completeness)
+}
+
+async fn texts(app: &App, asked: &Asked, listing: Listing) -> Result<Response, Refused> {
+    let selectors = asked.params.first("query").map(str::to_owned).into_iter().collect();
+    let gathered = list(app, asked, selectors, listing).await?;
+    let mut texts: BTreeSet<String> = BTreeSet::new();
+    for outcome in gathered.outcomes {
+        if let Outcome::Texts(found) = outcome {
+            texts.extend(found);
+        }
+    }
+    asked.answer(&json!(texts).to_string(), &gathered.completeness)
+}
+
+async fn list(app: &App, asked: &Asked, selectors: Vec<String>, list: Listing) -> Result<Gathered, Refused> {
+    let range = asked.range(app, SIX_HOURS)?;
+    if selectors.len() > SELECTORS_MAX {
+        let sentence = format!("parameter match[]: {} selectors are more than {SELECTORS_MAX}", selectors.len());
+        return Err(Refused::bad_request(sentence));
+    }
+    for selector in &selectors {
+        logql::parse_selector(selector).map_err(bad)?;
+    }
+    app.gather(&asked.tenants, Work::Streams { range, selectors, list }).await
+}
+
+/// The most selectors of one request, for each is tried on every stream. A guess.
+const SELECTORS_MAX: usize = 100;

@@ -1,0 +1,214 @@
+//! What a scan makes of the rows of this node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use logmesh_logql::{Runner, StreamMatcher, parse_selector};
+use logmesh_protocol::record::Labels;
+use logmesh_protocol::rows::Rows;
+use logmesh_protocol::segment::SegmentId;
+use logmesh_protocol::seq_set::SeqSet;
+use logmesh_protocol::time::{TimeRange, Timestamp};
+use logmesh_store::{ScanRequest, Store};
+
+use super::tenants::Tagger;
+use super::volume::{VolumeAsk, VolumeMerge};
+use super::wire::{Listing, Outcome, Scan, Scanned, Work};
+
+/// Segments to scan, and of some of them only these batches.
+#[derive(Default)]
+pub(super) struct Chosen {
+    pub(super) ids: Vec<SegmentId>,
+    pub(super) only: BTreeMap<SegmentId, SeqSet>,
+}
+
+/// Does the work of `scan` over the segments of `own` and those assigned. Ends early when `cancelled` turns true.
+pub(super) fn run(store: &Store, scan: Scan, own: Chosen, cancelled: &AtomicBool) -> Result<Scanned, String> {
+    let Chosen { mut ids, mut only } = own;
+    ids.extend(scan.assigned.iter().map(|(segment, _)| *segment));
+    only.extend(scan.assigned);
+    let run = Run { store, tenants: &scan.tenants, ids: &ids, only: &only, cancelled };
+    match scan.work {
+        Work::Part(part) => {
+            let mut runner = part.runner().map_err(|error| error.to_string())?;
+            let rows = Wanted {
+                range: part.range(),
+                matches: &|labels| part.matches(labels),
+                newest_first: part.newest_first(),
+                lines: part.needs_lines(),
+            };
+            let mut read = run.rows(&rows, &mut |rows, rest| take(&mut runner, rows, rest, part.newest_first()))?;
+            read.rows_kept = runner.stats().rows_kept;
+            let partial = runner.finish().map_err(|error| error.to_string())?;
+            Ok(read.with(Outcome::Partial(partial)))
+        }
+        Work::Streams { range, selectors, list } => run.streams(range, &selectors, &list),
+        Work::Volume(ask) => run.volume(&ask),
+    }
+}
+
+/// Gives rows to a runner. Breaks off when it has enough.
+fn take(runner: &mut Runner, rows: &Rows, rest: Timestamp, newest_first: bool) -> Result<ControlFlow<()>, String> {
+    let flow = runner.add_rows(rows).map_err(|error| error.to_string())?;
+    let enough = runner.bound().is_some_and(|bound| match newest_first {
+        true => rest <= bound,
+        false => rest >= bound,
+    });
+    Ok(if enough { ControlFlow::Break(()) } else { flow })
+}
+
+/// What is to be read and by whom it may be ended.
+struct Run<'a> {
+    store: &'a Store,
+    tenants: &'a [String],
+    ids: &'a [SegmentId],
+    only: &'a BTreeMap<SegmentId, SeqSet>,
+    cancelled: &'a AtomicBool,
+}
+
+/// Which rows are wanted.
+struct Wanted<'a> {
+    range: TimeRange,
+    matches: &'a dyn Fn(&Labels) -> bool,
+    newest_first: bool,
+    lines: bool,
+}
+
+/// Takes rows, and how far the scan is.
+type Sink<'a> = dyn FnMut(&Rows, Timestamp) -> Result<ControlFlow<()>, String> + 'a;
+
+/// What was read.
+#[derive(Default)]
+struct Read {
+    damaged: Vec<(SegmentId, SeqSet)>,
+    bytes: u64,
+    rows: u64,
+    rows_kept: u64,
+    blocks: u64,
+}
+
+impl Read {
+    fn with(self, outcome: Outcome) -> Scanned {
+        let Self { damaged, bytes, rows, rows_kept, blocks } = self;
+        Scanned { outcome, damaged, bytes, rows, rows_kept, blocks }
+    }
+}
+
+impl Run<'_> {
+    /// Gives all rows that are wanted to `sink`, tenant by tenant.
+    fn rows(&self, wanted: &Wanted<'_>, sink: &mut Sink<'_>) -> Result<Read, String> {
+        let mut read = Read::default();
+        for tenant in self.tenants {
+            let tagger = Tagger::new(tenant, self.tenants);
+            let matches = |labels: &Labels| tagger.with(labels, |labels| (wanted.matches)(labels));
+            let request = ScanRequest {
+                tenant,
+                range: wanted.range,
+                segments: self.ids,
+                only: Some(self.only),
+                matches: &matches,
+                newest_first: wanted.newest_first,
+                lines: wanted.lines,
+            };
+            let mut failed = None;
+            let scanned = self.store.scan(&request, &mut |mut scanned| {
+                if self.cancelled.load(Ordering::Relaxed) {
+                    failed = Some("the query was cancelled".to_owned());
+                    return ControlFlow::Break(());
+                }
+                tagger.tag(&mut scanned.rows);
+                sink(&scanned.rows, scanned.rest).unwrap_or_else(|sentence| {
+                    failed = Some(sentence);
+                    ControlFlow::Break(())
+                })
+            });
+            let scanned = scanned.map_err(unreadable)?;
+            if let Some(sentence) = failed {
+                return Err(sentence);
+            }
+            read.damaged.extend(scanned.damaged);
+            read.bytes += scanned.bytes_scanned;
+            read.rows += scanned.rows_scanned;
+            read.blocks += scanned.blocks_read;
+        }
+        Ok(read)
+    }
+
+    fn volume(&self, ask: &VolumeAsk) -> Result<Scanned, String> {
+        let selector = ask.selector.as_deref().map(parse_selector).transpose().map_err(|error| error.to_string())?;
+        let mut merge = VolumeMerge::new(ask);
+        let wanted = Wanted {
+            range: ask.range,
+            matches: &|labels| selector.as_ref().is_none_or(|selector| selector.matches(labels)),
+            newest_first: false,
+            lines: false,
+        };
+        let read = self.rows(&wanted, &mut |rows, _| merge.add_rows(rows).map(|()| ControlFlow::Continue(())))?;
+        Ok(read.with(Outcome::Volume(merge.finish())))
+    }
+
+    fn streams(&self, range: TimeRange, selectors: &[String], list: &Listing) -> Result<Scanned, String> {
+        let parsed: Result<Vec<StreamMatcher>, _> = selectors.iter().map(|text| parse_selector(text)).collect();
+        let selectors = parsed.map_err(|error| error.to_string())?;
+        let mut found = Found::default();
+        let mut read = Read::default();
+        for tenant in self.tenants {
+            let tagger = Tagger::new(tenant, self.tenants);
+            let damaged = self.store.streams(tenant, range, self.ids, &mut |labels| {
+                tagger.with(labels, |labels| {
+                    if selectors.is_empty() || selectors.iter().any(|selector| selector.matches(labels)) {
+                        found.add(labels, list);
+                    }
+                });
+            });
+            read.damaged.extend(damaged.map_err(unreadable)?);
+        }
+        Ok(read.with(found.finish(list)?))
+    }
+}
+
+fn unreadable(error: logmesh_store::ReadError) -> String {
+    format!("the store could not be read: {error}")
+}
+
+/// What was found of streams.
+#[derive(Default)]
+struct Found {
+    streams: BTreeSet<Labels>,
+    texts: BTreeSet<String>,
+}
+
+impl Found {
+    fn add(&mut self, labels: &Labels, list: &Listing) {
+        match list {
+            Listing::Streams => {
+                if self.streams.len() < STREAMS_MAX && !self.streams.contains(labels) {
+                    self.streams.insert(labels.clone());
+                }
+            }
+            Listing::Names => labels.iter().for_each(|(name, _)| self.add_text(name)),
+            Listing::Values(name) => labels.value(name).into_iter().for_each(|value| self.add_text(value)),
+        }
+    }
+
+    fn add_text(&mut self, text: &str) {
+        if self.texts.len() < STREAMS_MAX && !self.texts.contains(text) {
+            self.texts.insert(text.to_owned());
+        }
+    }
+
+    fn finish(self, list: &Listing) -> Result<Outcome, String> {
+        if self.streams.len() == STREAMS_MAX || self.texts.len() == STREAMS_MAX {
+            let what = if *list == Listing::Streams { "streams match" } else { "names or values are found" };
+            return Err(format!("more than {STREAMS_MAX} {what}; narrow the selector or the time range"));
+        }
+        Ok(match list {
+            Listing::Streams => Outcome::Streams(self.streams.into_iter().collect()),
+            Listing::Names | Listing::Values(_) => Outcome::Texts(self.texts.into_iter().collect()),
+        })
+    }
+}
+
+/// The most streams, names or values that one node lists; the query fails beyond it, with a sentence.
+const STREAMS_MAX: usize = 100_000;

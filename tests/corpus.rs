@@ -1,0 +1,25 @@
+//! The cases of the query engine once more, over HTTP: the records are pushed, each query is asked of a node that holds
+//! all of them and of a mesh of three over which they are scattered, and both must answer what the engine answers, to the
+//! last label. The cases are the engine's own files; only what `check` does with them is another.
+
+#![expect(clippy::unwrap_used, reason = "a test whose case is miswritten shall stop")]
+
+#[allow(dead_code, unused_imports, reason = "each test uses its part of the harness")]
+mod harness;
+
+#[path = "corpus/check.rs"]
+mod check;
+/// What runs the cases within one process: it reads them, and says what the answers are.
+#[allow(dead_code, reason = "the parts that the engine's own tests need are not needed here")]
+#[path = "../node/logql/tests/cases/check.rs"]
+mod engine;
+#[path = "../node/logql/tests/cases/logs.rs"]
+mod logs;
+#[path = "../node/logql/tests/cases/metrics.rs"]
+mod metrics;
+#[path = "../node/logql/tests/cases/parsers.rs"]
+mod parsers;
+#[path = "../node/logql/tests/cases/refused.rs"]
+mod refused;
+#[path = "../node/logql/tests/cases/shapes.rs"]
+mod shapes;

@@ -1,0 +1,227 @@
+//! The read routes beside queries, over a mesh of three on which the records are scattered: every node gives the same
+//! answer for the whole mesh, in the shapes of Loki's documentation.
+
+#![expect(clippy::unwrap_used, reason = "a test whose request is miswritten shall stop")]
+
+#[allow(dead_code, unused_imports, reason = "each test uses its part of the harness")]
+mod harness;
+
+use serde_json::{Value, json};
+
+use harness::{Client, Mesh, Reply, now_nanos, one_at_a_time};
+
+/// Streams with their records: labels, and for each record its age in seconds and its line.
+type Streams<'a> = &'a [(&'a [(&'a str, &'a str)], &'a [(u64, &'a str)])];
+
+const SHOP: Streams<'_> = &[
+    (&[("app", "shop"), ("env", "prod")], &[(90, "12345678"), (60, "1234")]),
+    (&[("app", "shop"), ("env", "test")], &[(30, "12")]),
+    (&[("app", "mail"), ("env", "prod")], &[(30, "1"), (20, "ä")]),
+];
+
+fn push(client: &Client, tenant: &str, streams: Streams<'_>, now: u64) {
+    let values = |records: &[(u64, &str)]| -> Vec<Value> {
+        records.iter().map(|(age, line)| json!([(now - age * SECOND).to_string(), line])).collect()
+    };
+    let streams: Vec<Value> = streams
+        .iter()
+        .map(|(labels, records)| {
+            let labels: serde_json::Map<String, Value> =
+                labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+            json!({ "stream": labels, "values": values(records) })
+        })
+        .collect();
+    let body = json!({ "streams": streams }).to_string();
+    let headers = [("content-type", "application/json"), ("x-scope-orgid", tenant)];
+    let reply = client.post("/loki/api/v1/push", &headers, body.as_bytes()).unwrap();
+    assert_eq!(reply.status, 204, "{}", reply.text());
+}
+
+/// A mesh with the streams of the shop scattered over it, and the time by which they are dated.
+fn shop() -> (Mesh, u64) {
+    let mesh = Mesh::start(3, &[]);
+    // A whole second: timestamps in answers then have no decimals.
+    let now = now_nanos() / SECOND * SECOND;
+    for (at, stream) in SHOP.iter().enumerate() {
+        push(&mesh.client(at), "default", std::slice::from_ref(stream), now);
+    }
+    (mesh, now)
+}
+
+/// Asks all nodes by URL and by form. Returns what all of them answer.
+fn ask(mesh: &Mesh, path: &str, params: &[(&str, &str)]) -> Value {
+    let mut answers: Vec<Value> = Vec::new();
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    for at in mesh.running() {
+        let client = mesh.client(at);
+        let kind = [("content-type", "application/x-www-form-urlencoded")];
+        for reply in [client.get_with(path, params), client.post(path, &kind, form.as_bytes())] {
+            let reply = reply.unwrap();
+            assert_eq!(reply.status, 200, "{path} {params:?}: {}", reply.text());
+            assert!(reply.is_complete(), "{path} {params:?}: {}", reply.text());
+            answers.push(reply.json());
+        }
+    }
+    let first = answers.remove(0);
+    answers.iter().for_each(|other| assert_eq!(*other, first, "{path} {params:?}"));
+    first
+}
+
+fn data(mesh: &Mesh, path: &str, params: &[(&str, &str)]) -> Value {
+    let answer = ask(mesh, path, params);
+    assert_eq!(answer["status"], "success", "{answer}");
+    answer["data"].clone()
+}
+
+#[test]
+fn labels_values_and_series_are_those_of_the_whole_mesh() {
+    let _turn = one_at_a_time();
+    let (mesh, now) = shop();
+    for path in ["/loki/api/v1/labels", "/loki/api/v1/label", "/api/prom/label"] {
+        assert_eq!(data(&mesh, path, &[]), json!(["app", "env"]));
+    }
+    assert_eq!(data(&mesh, "/loki/api/v1/label/app/values", &[]), json!(["mail", "shop"]));
+    assert_eq!(data(&mesh, "/loki/api/v1/label/app/values", &[("query", r#"{env="test"}"#)]), json!(["shop"]));
+    assert_eq!(data(&mesh, "/loki/api/v1/label/none/values", &[]), json!([]));
+    let long_ago = ((now - 7_200 * SECOND).to_string(), (now - 7_100 * SECOND).to_string());
+    assert_eq!(data(&mesh, "/loki/api/v1/labels", &[("start", &long_ago.0), ("end", &long_ago.1)]), json!([]));
+    let mail = json!({ "app": "mail", "env": "prod" });
+    let test = json!({ "app": "shop", "env": "test" });
+    let matches = [("match[]", r#"{app="mail"}"#), ("match[]", r#"{env="test"}"#)];
+    assert_eq!(data(&mesh, "/loki/api/v1/series", &matches), json!([mail, test]));
+    assert_eq!(data(&mesh, "/loki/api/v1/series", &[("match[]", "{}")]).as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn volumes_and_stats_count_each_record_once() {
+    let _turn = one_at_a_time();
+    let (mesh, now) = shop();
+    let (start, end) = ((now - 100 * SECOND).to_string(), now.to_string());
+    let with = |more: &[(&'static str, &'static str)]| {
+        let mut params = more.to_vec();
+        params.extend([("start", &*start.clone().leak()), ("end", &*end.clone().leak())] as [(&str, &str); 2]);
+        params
+    };
+    let stats = ask(&mesh, "/loki/api/v1/index/stats", &with(&[("query", r#"{app=~".+"}"#)]));
+    assert_eq!((&stats["streams"], &stats["entries"], &stats["bytes"]), (&json!(3), &json!(5), &json!(17)), "{stats}");
+    assert!(stats["chunks"].as_u64() >= Some(3), "{stats}");
+    let seconds = now / SECOND;
+    let volume = |more: &[(&'static str, &'static str)]| {
+        let data = data(&mesh, "/loki/api/v1/index/volume", &with(more));
+        assert_eq!(data["resultType"], "vector");
+        data["result"].clone()
+    };
+    let sample = |metric: Value, bytes: &str| json!({ "metric": metric, "value": [seconds, bytes] });
+    let by_app = [sample(json!({ "app": "shop" }), "14"), sample(json!({ "app": "mail" }), "3")];
+    assert_eq!(volume(&[("query", r#"{app=~".+"}"#)]), json!(by_app));
+    assert_eq!(volume(&[("query", r#"{app=~".+"}"#), ("limit", "1")]), json!(by_app[..1]));
+    assert_eq!(
+        volume(&[("query", r#"{app="shop"}"#), ("targetLabels", "env")]),
+        json!([sample(json!({ "env": "prod" }), "12"), sample(json!({ "env": "test" }), "2")])
+    );
+    assert_eq!(
+        volume(&[("query", r#"{app="shop"}"#), ("targetLabels", "env,app"), ("aggregateBy", "labels")]),
+        json!([sample(json!({ "app": "" }), "14"), sample(json!({ "env": "" }), "14")])
+    );
+    assert_eq!(volume(&[("query", "{}")]).as_array().unwrap().len(), 3);
+    let range = with(&[("query", r#"{app="shop"}"#), ("step", "50")]);
+    let range = data(&mesh, "/loki/api/v1/index/volume_range", &range);
+    let points = json!([[seconds - 100, "12"], [seconds - 50, "2"]]);
+    assert_eq!(range, json!({ "resultType": "matrix", "result": [{ "metric": { "app": "shop" }, "values": points }] }));
+}
+
+#[test]
+fn one_read_may_be_of_several_tenants() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(2, &[]);
+    let now = now_nanos();
+    push(&mesh.client(0), "a", &[(&[("app", "x")], &[(10, "from a")])], now);
+    push(&mesh.client(1), "b", &[(&[("app", "x"), ("__tenant_id__", "mine")], &[(5, "from b")])], now);
+    push(&mesh.client(1), "c", &[(&[("app", "x")], &[(1, "from c")])], now);
+    let get = |tenants: &str, path: &str, params: &[(&str, &str)]| -> Reply {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-scope-orgid", tenants)];
+        mesh.client(0).post(path, &headers, form.as_bytes()).unwrap()
+    };
+    let lines = |tenants: &str, query: &str| -> Vec<(Value, String)> {
+        let reply = get(tenants, "/loki/api/v1/query_range", &[("query", query)]);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let streams = reply.json()["data"]["result"].as_array().unwrap().clone();
+        let mut lines: Vec<_> = streams
+            .iter()
+            .flat_map(|stream| {
+                let values = stream["values"].as_array().unwrap();
+                values.iter().map(|value| (stream["stream"].clone(), value[1].as_str().unwrap().to_owned()))
+            })
+            .collect();
+        lines.sort_by(|one, other| one.1.cmp(&other.1));
+        lines
+    };
+    let labels = json!({ "app": "x" });
+    assert_eq!(lines("a", r#"{app="x"}"#), [(labels.clone(), "from a".to_owned())]);
+    let a = (json!({ "app": "x", "__tenant_id__": "a" }), "from a".to_owned());
+    let mine = json!({ "app": "x", "__tenant_id__": "b", "original___tenant_id__": "mine" });
+    let b = (mine, "from b".to_owned());
+    assert_eq!(lines("a|b", r#"{app="x"}"#), [a.clone(), b.clone()]);
+    assert_eq!(lines("b|a|a", r#"{app="x", __tenant_id__=~"a.*"}"#), std::slice::from_ref(&a));
+    let count =
+        get("a|b|c", "/loki/api/v1/query", &[("query", r#"sum by (__tenant_id__) (count_over_time({app="x"}[1h]))"#)]);
+    let tenants: Vec<Value> =
+        count.json()["data"]["result"].as_array().unwrap().iter().map(|one| one["metric"].clone()).collect();
+    let of = |tenant: &str| json!({ "__tenant_id__": tenant });
+    assert_eq!(tenants, [of("a"), of("b"), of("c")], "{}", count.text());
+    let values = get("a|b", "/loki/api/v1/label/__tenant_id__/values", &[]);
+    assert_eq!(values.json()["data"], json!(["a", "b"]));
+    let stats = get("a|c", "/loki/api/v1/index/stats", &[("query", r#"{app="x"}"#)]);
+    assert_eq!((&stats.json()["streams"], &stats.json()["entries"]), (&json!(2), &json!(2)));
+    let headers = [("content-type", "application/json"), ("x-scope-orgid", "a|b")];
+    let refused = mesh.client(0).post("/loki/api/v1/push", &headers, b"{\"streams\":[]}").unwrap();
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("X-Scope-OrgID"), "{}", refused.text());
+}
+
+#[test]
+fn a_node_tells_clients_what_it_is() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[("LOGMESH_QUERY_ENTRIES_MAX", "77")]);
+    let client = mesh.client(0);
+    let build = client.json("/loki/api/v1/status/buildinfo");
+    for field in ["version", "revision", "branch", "buildDate", "buildUser", "goVersion"] {
+        assert!(build[field].is_string(), "{build}");
+    }
+    assert_eq!(client.json("/loki/api/v1/drilldown-limits")["limits"]["max_entries_limit_per_query"], 77);
+    let config = client.get("/config").unwrap().text();
+    assert!(config.contains("query:\n") && config.contains("  entries_max: 77\n"), "{config}");
+    let changed = client.get("/config?mode=diffs").unwrap().text();
+    assert!(changed.contains("  entries_max: 77\n") && !changed.contains("series_max"), "{changed}");
+    let secret = std::fs::read_to_string(&mesh.secret_file).unwrap();
+    assert!(!config.contains(secret.trim()), "the secret is not told");
+    let formatted = ask_format(&client, r#"sum( rate({a="b"} |="c" [5m]))by(d)"#);
+    assert_eq!(formatted["status"], "success");
+    assert_eq!(ask_format(&client, formatted["data"].as_str().unwrap()), formatted, "formatting is stable");
+}
+
+fn ask_format(client: &Client, query: &str) -> Value {
+    client.get_with("/loki/api/v1/format_query", &[("query", query)]).unwrap().json()
+}
+
+#[test]
+fn answers_tell_what_they_cost() {
+    let _turn = one_at_a_time();
+    let (mesh, now) = shop();
+    let (start, end) = ((now - 100 * SECOND).to_string(), now.to_string());
+    let params = [("query", r#"{app="shop"} |= "1234""#), ("start", start.as_str()), ("end", end.as_str())];
+    let reply = mesh.client(1).get_with("/loki/api/v1/query_range", &params).unwrap().json();
+    let stats = &reply["data"]["stats"];
+    let summary = &stats["summary"];
+    assert_eq!((&summary["totalLinesProcessed"], &summary["totalPostFilterLines"]), (&json!(3), &json!(2)), "{stats}");
+    assert_eq!(
+        (&summary["totalEntriesReturned"], &stats["ingester"]["totalReached"]),
+        (&json!(2), &json!(3)),
+        "{stats}"
+    );
+    assert!(summary["execTime"].as_f64() > Some(0.0) && summary["totalBytesProcessed"].as_u64() > Some(0), "{stats}");
+    assert!(stats["querier"]["store"]["chunk"].is_object() && stats["cache"]["result"].is_object(), "{stats}");
+}
+
+const SECOND: u64 = 1_000_000_000;
