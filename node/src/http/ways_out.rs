@@ -8,6 +8,6 @@ mod stats;
 mod volume;
 
 pub(super) use about::{build_info, config, drilldown_limits, format_query};
-pub(super) use labels::{label_values, labels, series};
+pub(super) use labels::{detected_labels, label_values, labels, series};
 pub(super) use queries::{query, query_range};
 pub(super) use volume::{index_stats, volume, volume_range};

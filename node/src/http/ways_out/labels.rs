@@ -48,6 +48,26 @@ pub(in super::super) async fn series(State(app): State<SharedApp>, request: Requ
     asked.answer(&json!(series).to_string(), &gathered.completeness)
 }
 
+/// `/loki/api/v1/detected_labels`: the labels of streams, and how many values each has.
+pub(in super::super) async fn detected_labels(
+    State(app): State<SharedApp>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let asked = Asked::read(request).await?;
+    let selectors = asked.params.first("query").map(str::to_owned).into_iter().collect();
+    let gathered = list(&app, &asked, selectors, Listing::Streams).await?;
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for outcome in gathered.outcomes {
+        let Outcome::Streams(found) = outcome else { continue };
+        for (name, value) in found.iter().flat_map(Labels::iter) {
+            values.entry(name.to_owned()).or_default().insert(value.to_owned());
+        }
+    }
+    let labels: Vec<_> =
+        values.iter().map(|(label, values)| json!({ "label": label, "cardinality": values.len() })).collect();
+    asked.answer_bare(json!({ "detectedLabels": labels }), &gathered.completeness)
+}
+
 async fn texts(app: &App, asked: &Asked, listing: Listing) -> Result<Response, Refused> {
     let selectors = asked.params.first("query").map(str::to_owned).into_iter().collect();
     let gathered = list(app, asked, selectors, listing).await?;
