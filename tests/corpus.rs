@@ -15,6 +15,8 @@ mod check;
 mod engine;
 #[path = "../node/logql/tests/cases/logs.rs"]
 mod logs;
+#[path = "../node/logql/tests/cases/metric.rs"]
+mod metric;
 #[path = "../node/logql/tests/cases/metrics.rs"]
 mod metrics;
 #[path = "../node/logql/tests/cases/parsers.rs"]

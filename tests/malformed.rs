@@ -16,6 +16,9 @@ const SERIES: &str = "/loki/api/v1/series";
 const STATS: &str = "/loki/api/v1/index/stats";
 const VOLUME: &str = "/loki/api/v1/index/volume";
 const VOLUME_RANGE: &str = "/loki/api/v1/index/volume_range";
+const FIELDS: &str = "/loki/api/v1/detected_fields";
+const FIELD: &str = "/loki/api/v1/detected_field/status/values";
+const DETECTED_LABELS: &str = "/loki/api/v1/detected_labels";
 const FORMAT: &str = "/loki/api/v1/format_query";
 
 /// A good selector.
@@ -26,8 +29,13 @@ const COUNT: &str = "query=count_over_time({app=\"x\"}[1m])";
 /// Paths, parameters as `name=value` with `&` between, the status, and a piece of the sentence.
 const TABLE: &[(&[&str], &str, u16, &str)] = &[
     // The query.
-    (&[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FORMAT], "", 400, "parameter query is missing"),
-    (&[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FORMAT], "query=", 400, "parameter query is missing"),
+    (&[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, FORMAT], "", 400, "parameter query is missing"),
+    (
+        &[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, FORMAT],
+        "query=",
+        400,
+        "parameter query is missing",
+    ),
     (&[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FORMAT, LABELS, VALUES], "query={", 400, "parse error at line 1"),
     (
         &[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FORMAT, LABELS, VALUES],
@@ -43,6 +51,7 @@ const TABLE: &[(&[&str], &str, u16, &str)] = &[
     (&[SERIES], "", 400, "parameter match[] is missing"),
     (&[SERIES], "match[]=", 400, "parameter match[] is missing"),
     (&[SERIES], "match[]={app=\"x\"}&match[]={", 400, "parse error at line 1"),
+    (&[FIELDS, FIELD], COUNT, 400, "fields are those of lines"),
     // Times.
     (ALL_RANGES, "start=yesterday", 400, "parameter start: \"yesterday\" is not"),
     (ALL_RANGES, "end=2024-13-01T00:00:00Z", 400, "parameter end: \"2024-13-01T00:00:00Z\" is not"),
@@ -79,6 +88,9 @@ const TABLE: &[(&[&str], &str, u16, &str)] = &[
     (&[RANGE, VOLUME, VOLUME_RANGE], "query={app=\"x\"}&limit=many", 400, "parameter limit"),
     (&[RANGE, VOLUME, VOLUME_RANGE], "query={app=\"x\"}&limit=1.5", 400, "parameter limit"),
     (&[RANGE, VOLUME, VOLUME_RANGE], "query={app=\"x\"}&limit=99999999999", 400, "parameter limit"),
+    (&[FIELDS, FIELD], "query={app=\"x\"}&line_limit=0", 400, "parameter line_limit"),
+    (&[FIELDS, FIELD], "query={app=\"x\"}&line_limit=5001", 400, "query.entries_max"),
+    (&[FIELDS, FIELD], "query={app=\"x\"}&limit=0", 400, "parameter limit"),
     (&[RANGE], "query={app=\"x\"}&limit=5001", 400, "query.entries_max"),
     (&[RANGE], "query={app=\"x\"}&direction=sideways", 400, "parameter direction: \"sideways\" is neither"),
     (&[VOLUME, VOLUME_RANGE], "query={app=\"x\"}&aggregateBy=size", 400, "parameter aggregateBy: \"size\" is neither"),
@@ -89,7 +101,8 @@ const TABLE: &[(&[&str], &str, u16, &str)] = &[
 ];
 
 /// What takes a range.
-const ALL_RANGES: &[&str] = &[RANGE, LABELS, VALUES, SERIES, STATS, VOLUME, VOLUME_RANGE];
+const ALL_RANGES: &[&str] =
+    &[RANGE, LABELS, VALUES, SERIES, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, DETECTED_LABELS];
 
 /// Adds what the route needs besides, and encodes.
 fn encode(path: &str, params: &str) -> String {

@@ -131,6 +131,47 @@ fn volumes_and_stats_count_each_record_once() {
 }
 
 #[test]
+fn fields_and_labels_are_detected() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(2, &[]);
+    let now = now_nanos();
+    push(
+        &mesh.client(0),
+        "default",
+        &[(&[("app", "x"), ("env", "a")], &[(9, r#"{"status":200,"took":"1.5s"}"#)])],
+        now,
+    );
+    push(&mesh.client(1), "default", &[(&[("app", "x"), ("env", "b")], &[(8, "status=404 ok=true")])], now);
+    let selector = [("query", r#"{app="x"}"#)];
+    let labels = ask(&mesh, "/loki/api/v1/detected_labels", &selector);
+    let label = |label: &str, cardinality: u64| json!({ "label": label, "cardinality": cardinality });
+    assert_eq!(labels, json!({ "detectedLabels": [label("app", 1), label("env", 2)] }));
+    let field = |label: &str, kind: &str, cardinality: u64, parsers: Value| -> Value {
+        json!({ "label": label, "type": kind, "cardinality": cardinality, "parsers": parsers })
+    };
+    let all = [
+        field("ok", "boolean", 1, json!(["logfmt"])),
+        field("status", "int", 2, json!(["json", "logfmt"])),
+        field("took", "duration", 1, json!(["json"])),
+    ];
+    let fields = without_levels(ask(&mesh, "/loki/api/v1/detected_fields", &selector));
+    assert_eq!(fields, json!({ "fields": all, "limit": 1000 }));
+    let parsed = [("query", r#"{app="x"} | logfmt"#), ("limit", "7")];
+    let fields = without_levels(ask(&mesh, "/loki/api/v1/detected_fields", &parsed));
+    assert_eq!(fields["limit"], 7);
+    assert!(fields["fields"].to_string().contains(r#""status""#), "{fields}");
+    let values = ask(&mesh, "/loki/api/v1/detected_field/status/values", &selector);
+    assert_eq!(values, json!({ "values": ["200", "404"], "limit": 1000 }));
+}
+
+/// Leaves out the level that a node may have detected itself.
+fn without_levels(mut fields: Value) -> Value {
+    let list = fields["fields"].as_array_mut().unwrap();
+    list.retain(|field| field["label"] != "detected_level");
+    fields
+}
+
+#[test]
 fn one_read_may_be_of_several_tenants() {
     let _turn = one_at_a_time();
     let mesh = Mesh::start(2, &[]);

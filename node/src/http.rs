@@ -76,6 +76,11 @@ fn reads() -> Router<SharedApp> {
         .route("/loki/api/v1/index/volume", get(ways_out::volume).post(ways_out::volume))
         .route("/loki/api/v1/index/volume_range", get(ways_out::volume_range).post(ways_out::volume_range))
         .route("/loki/api/v1/detected_labels", get(ways_out::detected_labels).post(ways_out::detected_labels))
+        .route("/loki/api/v1/detected_fields", get(ways_out::detected_fields).post(ways_out::detected_fields))
+        .route(
+            "/loki/api/v1/detected_field/{name}/values",
+            get(ways_out::detected_field_values).post(ways_out::detected_field_values),
+        )
         .route("/loki/api/v1/format_query", get(ways_out::format_query).post(ways_out::format_query))
         .route("/loki/api/v1/status/buildinfo", get(ways_out::build_info))
         .route("/loki/api/v1/drilldown-limits", get(ways_out::drilldown_limits))

@@ -1,6 +1,7 @@
 //! Queries: a coordinator on the node that was asked, and scans beside the data on all.
 
 mod coordinate;
+mod fields;
 mod local;
 mod run;
 mod tenants;
@@ -8,6 +9,7 @@ mod volume;
 mod wire;
 
 pub(crate) use coordinate::{Coordinator, Gathered, QueryError};
+pub(crate) use fields::FieldTable;
 pub(crate) use local::Local;
 pub(crate) use volume::{Grouping, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries};
 pub(crate) use wire::{Listing, Outcome, Work, decode_ask, encode_answer};
