@@ -32,7 +32,7 @@ pub const INNER_SERIES_MAX: u32 = 20_000;
 pub const CELLS_MAX: u64 = 2 << 20;
 
 /// The most panes (about two a step and series) of all range aggregations over samples; with more the query fails. A pane
-/// takes about 100 bytes in memory, and about half of that on the wire. A guess, by the same measure.
+/// takes 100 to 300 bytes in memory, and about a third of that on the wire. A guess, by the same measure.
 pub const PANES_MAX: u64 = 512 << 10;
 /// The most numbers that functions which need every single one (`quantile_over_time`; `rate_counter`, which needs two a
 /// sample) may hold, 8 bytes each; with more the query fails. A guess, by the same measure.

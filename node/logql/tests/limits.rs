@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_logql::{
-    CELLS_MAX, ENTRIES_BYTES_MAX, EvalError, INNER_SERIES_MAX, Merge, PANES_MAX, POINTS_MAX, Pane, Partial,
-    QueryParams, Runner, SeriesPart, Summary, VALUES_MAX, parse, plan,
+    CELLS_MAX, ENTRIES_BYTES_MAX, EvalError, INNER_SERIES_MAX, Merge, NESTING_MAX, PANES_MAX, POINTS_MAX, Pane,
+    Partial, QueryParams, Runner, SeriesPart, Summary, TERMS_MAX, VALUES_MAX, parse, plan,
 };
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
@@ -211,4 +211,44 @@ fn parts_are_told_what_they_need() {
     assert_eq!(range("rate({s=\"1\"} | json [5ns])"), (-3, 11, true, false));
     let none = plan(&parse("1 + 1").unwrap(), &params(10)).unwrap();
     assert!(none.part().is_none());
+}
+
+#[test]
+fn labels_that_an_aggregation_drops_do_not_travel() {
+    for (query, series) in [
+        ("sum(count_over_time({s=~\".+\"}[1h]))", 1),
+        ("sum without (s) (bytes_rate({s=~\".+\"}[1h]))", 1),
+        ("sum(sum by (s) (sum without (x) (rate({s=~\".+\"} | s > 1 or s <= 1 [1h]))))", 1),
+        ("max(max_over_time({s=~\".+\"} | unwrap s [1h]) by (s))", 1),
+        ("min(min_over_time({s=~\".+\"} | unwrap s [1h]) by (s))", 1),
+        ("sum(sum_over_time({s=~\".+\"} | unwrap s [1h]))", 1),
+        ("absent_over_time({s=~\".+\"}[1h])", 1),
+        // What does not add up travels whole.
+        ("max(count_over_time({s=~\".+\"}[1h]))", 50),
+        ("count(count_over_time({s=~\".+\"}[1h]))", 50),
+        ("sum(max_over_time({s=~\".+\"} | unwrap s [1h]) by (s))", 50),
+        ("topk(1, sum by (s) (rate({s=~\".+\"}[1h])))", 50),
+    ] {
+        let (mut runner, _) = runner(query, 1);
+        assert!(runner.add_rows(&streams(0..50, "x")).is_ok());
+        let Partial::Metric { leaves } = runner.finish().unwrap() else { panic!("numbers were asked for") };
+        assert_eq!((leaves.len(), leaves[0].len()), (1, series), "{query}");
+    }
+}
+
+#[test]
+fn the_longest_queries_run_on_the_stack_of_a_worker_thread() {
+    let run = |query: &str| {
+        let plan = plan(&parse(query).unwrap(), &params(2)).unwrap();
+        let _ = plan.part().map(|part| part.runner().unwrap().finish().unwrap());
+        Merge::new(&plan).finish().unwrap();
+    };
+    let long = format!("vector(1){}", " + vector(1)".repeat(TERMS_MAX));
+    let deep = format!("{}vector(1){}", "sum(".repeat(NESTING_MAX), ")".repeat(NESTING_MAX));
+    let right = format!("vector(1){}", " ^ vector(1)".repeat(NESTING_MAX));
+    for query in [long, deep, right] {
+        // As large as tokio makes them.
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        thread.spawn(move || run(&query)).unwrap().join().unwrap();
+    }
 }

@@ -233,3 +233,27 @@ impl Grouping {
         Labels::new(left.map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn grouping() -> impl Strategy<Value = Grouping> {
+        (any::<bool>(), vec("[a-d]", 0..4)).prop_map(
+            |(by, names)| {
+                if by { Grouping::By(names) } else { Grouping::Without(names) }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn one_grouping_does_what_two_within_each_other_do(outer in grouping(), inner in grouping(), names in vec("[a-e]", 0..5)) {
+            let labels = Labels::new(names.into_iter().map(|name| (name, "x".to_owned())));
+            prop_assert_eq!(within(&outer, inner.clone()).of(&labels), outer.of(&inner.of(&labels)));
+        }
+    }
+}

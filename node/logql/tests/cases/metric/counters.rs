@@ -45,6 +45,12 @@ const RATES: &[Case] = &[
     (r#"rate_counter({app="reset"} | logfmt | unwrap c [40s])"#, "at 40", "{app=reset} 0.3"),
     (r#"rate_counter({app="reset"} | logfmt | unwrap c [30s])"#, "at 40", "{app=reset} 0.2"),
     (r#"rate_counter({app="reset"} | logfmt | unwrap c [20s])"#, "at 40", "{app=reset} 0.1"),
+    // A reset at the first sample of a range is none of that range's.
+    (
+        r#"rate_counter({app="reset"} | logfmt | unwrap c [20s])"#,
+        "0..50 step 10s",
+        "{app=reset} 10:0 20:0.5 30:0.30000000000000004 40:0.1 50:0",
+    ),
     (r#"rate_counter({app="reset"} | logfmt | unwrap c [40s] offset 1m)"#, "at 100", "{app=reset} 0.3"),
     // A counter that was 1 cannot have risen by 10 every 10 s for longer than a second before.
     (r#"rate_counter({app="zero"} | logfmt | unwrap c [30s])"#, "at 30", "{app=zero} 0.7000000000000001"),
