@@ -6,6 +6,7 @@
 mod grid;
 mod lower;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_protocol::record::Labels;
@@ -90,7 +91,7 @@ pub fn dynamic_step(range: &TimeRange) -> Duration {
 /// Plans a query.
 pub fn plan(expr: &Expr, params: &QueryParams) -> Result<Plan, PlanError> {
     let (part, root) = Part::new(expr, params)?;
-    Ok(Plan { part, root })
+    Ok(Plan { part, root: root.map(Arc::new) })
 }
 
 /// A query, split.
@@ -98,7 +99,7 @@ pub fn plan(expr: &Expr, params: &QueryParams) -> Result<Plan, PlanError> {
 pub struct Plan {
     pub(crate) part: Part,
     /// What the coordinator does with the results of a metric query.
-    pub(crate) root: Option<Root>,
+    pub(crate) root: Option<Arc<Root>>,
 }
 
 impl Plan {

@@ -130,12 +130,23 @@ impl Lowering {
         Ok(Root::Vector { op: aggregation.op, parameter: aggregation.parameter, grouping, of })
     }
 
+    /// Lowers a chain of operators. It grows to the left, by a thousand of them, so it is walked in a loop rather than on
+    /// the stack.
     fn binary(&mut self, operation: &BinaryOperation) -> Result<Root, PlanError> {
-        let left = Box::new(self.expr(&operation.left)?);
-        let right = Box::new(self.expr(&operation.right)?);
-        let all = || Matching { labels: Grouping::Without(Vec::new()), group: None };
-        let matching = operation.matching.clone().unwrap_or_else(all);
-        Ok(Root::Binary { op: operation.op, bool_result: operation.bool_result, matching, left, right })
+        let mut chain = vec![operation];
+        let mut first = &*operation.left;
+        while let MetricExpr::Binary(inner) = first {
+            chain.push(inner);
+            first = &inner.left;
+        }
+        let mut root = self.expr(first)?;
+        for BinaryOperation { op, bool_result, matching, right, .. } in chain.into_iter().rev() {
+            let all = || Matching { labels: Grouping::Without(Vec::new()), group: None };
+            let matching = matching.clone().unwrap_or_else(all);
+            let (left, right) = (Box::new(root), Box::new(self.expr(right)?));
+            root = Root::Binary { op: *op, bool_result: *bool_result, matching, left, right };
+        }
+        Ok(root)
     }
 
     fn leaf(&mut self, aggregation: &RangeAggregation, key: Grouping) -> usize {

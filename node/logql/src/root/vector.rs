@@ -44,31 +44,40 @@ impl Evaluation {
     fn value(&mut self, root: &Root) -> Result<Value, EvalError> {
         match root {
             Root::Literal(number) => Ok(Value::Scalar(*number)),
-            Root::Binary { op, bool_result, matching, left, right } => {
-                let (left, right) = (self.value(left)?, self.value(right)?);
-                match (left, right) {
-                    (Value::Scalar(left), Value::Scalar(right)) => Ok(Value::Scalar(binary::scalars(*op, left, right))),
-                    (Value::Vector(left), Value::Scalar(right)) => {
-                        Ok(Value::Vector(binary::with_scalar(left, |value| {
-                            binary::apply(*op, *bool_result, (value, right), value)
-                        })))
-                    }
-                    (Value::Scalar(left), Value::Vector(right)) => {
-                        Ok(Value::Vector(binary::with_scalar(right, |value| {
-                            binary::apply(*op, *bool_result, (left, value), value)
-                        })))
-                    }
-                    (Value::Vector(left), Value::Vector(right)) => {
-                        matching::vectors((*op, *bool_result), matching, left, right, self.steps).map(Value::Vector)
-                    }
-                }
-            }
+            Root::Binary { .. } => self.binary(root),
             Root::VectorOf(_)
             | Root::Leaf(_)
             | Root::Absent { .. }
             | Root::Vector { .. }
             | Root::LabelReplace { .. } => self.vector(root).map(Value::Vector),
         }
+    }
+
+    /// Evaluates a chain of operators; see the plan for why it is a loop.
+    fn binary(&mut self, root: &Root) -> Result<Value, EvalError> {
+        let (mut chain, mut first) = (Vec::new(), root);
+        while let Root::Binary { op, bool_result, matching, left, right } = first {
+            chain.push((*op, *bool_result, matching, right));
+            first = left;
+        }
+        let mut value = self.value(first)?;
+        for (op, bool_result, matching, right) in chain.into_iter().rev() {
+            value = match (value, self.value(right)?) {
+                (Value::Scalar(left), Value::Scalar(right)) => Value::Scalar(binary::scalars(op, left, right)),
+                (Value::Vector(left), Value::Scalar(right)) => {
+                    let apply = |value| binary::apply(op, bool_result, (value, right), value);
+                    Value::Vector(binary::with_scalar(left, apply))
+                }
+                (Value::Scalar(left), Value::Vector(right)) => {
+                    let apply = |value| binary::apply(op, bool_result, (left, value), value);
+                    Value::Vector(binary::with_scalar(right, apply))
+                }
+                (Value::Vector(left), Value::Vector(right)) => {
+                    Value::Vector(matching::vectors((op, bool_result), matching, left, right, self.steps)?)
+                }
+            };
+        }
+        Ok(value)
     }
 
     fn vector(&mut self, root: &Root) -> Result<Vec<Series>, EvalError> {
