@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use memchr::memchr;
+
 use crate::error::PlanError;
 
 /// The addresses from the first to the last, both included; of one family.
@@ -50,7 +52,19 @@ impl IpRange {
     /// Tells whether any address in the text lies within the range.
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
         let part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-        text.split(|byte| !part(byte)).filter(|run| run.len() >= ADDRESS_BYTES_MIN).any(|run| self.is_in_run(run))
+        // No address is without this byte, and most lines have few.
+        let mark = if self.first.is_ipv4() { b'.' } else { b':' };
+        let mut from = 0;
+        while let Some(found) = memchr(mark, &text[from..]) {
+            let at = from + found;
+            let start = text[from..at].iter().rposition(|byte| !part(byte)).map_or(from, |before| from + before + 1);
+            let end = text[at..].iter().position(|byte| !part(byte)).map_or(text.len(), |len| at + len);
+            if self.is_in_run(&text[start..end]) {
+                return true;
+            }
+            from = end;
+        }
+        false
     }
 
     /// Looks into a run of characters of which addresses are made.
@@ -78,8 +92,7 @@ impl IpRange {
     }
 }
 
-/// The shortest address is `::`, the longest has eight groups, the last two as IPv4.
-const ADDRESS_BYTES_MIN: usize = 2;
+/// The longest address has eight groups, the last two as IPv4.
 const ADDRESS_BYTES_MAX: usize = 45;
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use super::labels::{FieldSink, TooManyFields};
 pub(super) use pick::{Place, push_value};
-pub(super) use text::push_sanitized;
 use text::{escape_len, quote_or_backslash, unescape};
+pub(super) use text::{push_sanitized, sanitized_len};
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -119,12 +119,13 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         loop {
             self.skip_blank();
             let key = self.string()?;
-            if offered {
-                self.push_key(key, prefix);
-            }
             self.skip_blank();
             self.expect(b':')?;
             self.skip_blank();
+            let offered = offered && self.is_worth_a_name(key, prefix)?;
+            if offered {
+                self.push_key(key, prefix);
+            }
             self.value(offered)?;
             self.scratch.name.truncate(prefix);
             self.skip_blank();
@@ -255,6 +256,18 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         Ok(())
     }
 
+    /// Tells whether the value that comes next could be wanted, so that its name is worth making.
+    fn is_worth_a_name(&mut self, key: Raw, prefix: usize) -> Result<bool, JsonFlaw> {
+        match self.peek() {
+            Some(b'{') => return Ok(true),
+            Some(b'[') => return Ok(false),
+            Some(_) | None => {}
+        }
+        let content = &self.line[key.start..key.end];
+        let Some(len) = sanitized_len(content).filter(|_| !key.escaped) else { return Ok(true) };
+        Ok(!self.sink.rules_out(if prefix == 0 { len } else { prefix + 1 + len })?)
+    }
+
     /// Puts a key behind the name so far, made fit for a label.
     fn push_key(&mut self, key: Raw, prefix: usize) {
         let content = &self.line[key.start..key.end];
@@ -297,6 +310,10 @@ mod tests {
     impl FieldSink for Taken {
         fn wants(&mut self, name: &str) -> Result<bool, TooManyFields> {
             Ok(!self.0.contains_key(name))
+        }
+
+        fn rules_out(&mut self, _: usize) -> Result<bool, TooManyFields> {
+            Ok(false)
         }
 
         fn take(&mut self, name: &str, value: &str) {

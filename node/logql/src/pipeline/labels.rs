@@ -304,6 +304,10 @@ pub(crate) trait FieldSink {
 
     /// Takes a field that was wanted.
     fn take(&mut self, name: &str, value: &str);
+
+    /// Tells whether no field whose name has so many bytes is wanted, and then counts as [`FieldSink::wants`] does. It
+    /// saves making names that nobody wants.
+    fn rules_out(&mut self, name_len: usize) -> Result<bool, TooManyFields>;
 }
 
 /// Takes fields from a parser into the fields of a row.
@@ -322,18 +326,29 @@ impl Extract<'_, '_> {
             self.take(name, value);
         }
     }
+
+    fn count(&mut self) -> Result<(), TooManyFields> {
+        self.row.fields.seen += 1;
+        if self.row.fields.seen > FIELDS_MAX { Err(TooManyFields) } else { Ok(()) }
+    }
 }
 
 impl FieldSink for Extract<'_, '_> {
     fn wants(&mut self, name: &str) -> Result<bool, TooManyFields> {
-        self.row.fields.seen += 1;
-        if self.row.fields.seen > FIELDS_MAX {
-            return Err(TooManyFields);
-        }
+        self.count()?;
         Ok(match self.wanted {
             Wanted::All => true,
             Wanted::Names(names) => names.iter().any(|wanted| wanted == name),
         })
+    }
+
+    fn rules_out(&mut self, name_len: usize) -> Result<bool, TooManyFields> {
+        let Wanted::Names(names) = self.wanted else { return Ok(false) };
+        if names.iter().any(|name| name.len() == name_len) {
+            return Ok(false);
+        }
+        self.count()?;
+        Ok(true)
     }
 
     fn take(&mut self, name: &str, value: &str) {

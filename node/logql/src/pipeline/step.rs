@@ -5,7 +5,7 @@ use logmesh_protocol::time::Timestamp;
 use super::colours;
 use super::filter::Filter;
 use super::format::{Formats, LineFormat};
-use super::json::{JsonFlaw, JsonScanner, Place, push_sanitized, push_value};
+use super::json::{JsonFlaw, JsonScanner, Place, push_sanitized, push_value, sanitized_len};
 use super::labels::{ERROR, ERROR_DETAILS, Extract, FieldSink, RowLabels, TooManyFields, Wanted};
 use super::line::LineTest;
 use super::logfmt;
@@ -181,6 +181,9 @@ fn logfmt_all(strict: bool, keep_empty: bool, run: &mut Run<'_>, row: &mut RowLa
     let mut extract = Extract { row: &mut *row, wanted: run.wanted };
     let scanned = logfmt::scan(line, strict, |key, value| {
         if value.is_empty() && !keep_empty {
+            return Ok(());
+        }
+        if sanitized_len(key).is_some_and(|len| extract.rules_out(len) == Ok(true)) {
             return Ok(());
         }
         text.clear();

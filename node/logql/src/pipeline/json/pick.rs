@@ -15,6 +15,10 @@ impl FieldSink for Nobody {
     }
 
     fn take(&mut self, _: &str, _: &str) {}
+
+    fn rules_out(&mut self, _: usize) -> Result<bool, TooManyFields> {
+        Ok(true)
+    }
 }
 
 /// Where a value lies in a line; of a path that leads nowhere there is none.
