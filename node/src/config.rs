@@ -111,6 +111,8 @@ pub(crate) struct QueryLimits {
     pub(crate) timeout: Duration,
     /// How many queries run at a time; further ones wait, and get a 429 after the time-out.
     pub(crate) concurrency: u64,
+    /// How many tails the node serves at a time; further ones get a 429.
+    pub(crate) tails_max: u64,
 }
 
 /// How log events are written to the standard error.
@@ -197,7 +199,7 @@ impl Default for MeshWide {
 }
 
 impl Default for QueryLimits {
-    /// Loki's documented defaults; `concurrency` is a guess.
+    /// Loki's documented defaults; `concurrency` and `tails_max` are guesses.
     fn default() -> Self {
         Self {
             range_max: Duration::from_secs(721 * 3600),
@@ -205,6 +207,7 @@ impl Default for QueryLimits {
             series_max: 500,
             timeout: Duration::from_secs(60),
             concurrency: 16,
+            tails_max: 32,
         }
     }
 }

@@ -3,9 +3,11 @@
 
 mod admin;
 mod body;
+mod delete;
 mod params;
 mod refusal;
 mod status;
+mod tail;
 mod tenant;
 mod ways_in;
 mod ways_out;
@@ -18,13 +20,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use logmesh_protocol::id::NodeId;
 use logmesh_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use body::Budget;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::query::Coordinator;
+use crate::query::{Coordinator, Deleted, Feed};
 use crate::shell::{Mesh, Seen};
 
 /// What handlers share.
@@ -43,6 +45,12 @@ pub(crate) struct App {
     pub(crate) state: Arc<watch::Sender<NodeState>>,
     pub(crate) net: Arc<logmesh_net::Net>,
     pub(crate) gossip: Arc<logmesh_gossip::Gossip>,
+    /// A place for each tail that may run.
+    pub(crate) tails: Arc<Semaphore>,
+    /// What is deleted, as queries of this node hold it.
+    pub(crate) deleted: watch::Receiver<Deleted>,
+    /// Who follows what this node takes in.
+    pub(crate) feed: Arc<Feed>,
 }
 
 pub(crate) type SharedApp = Arc<App>;
@@ -95,6 +103,8 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route("/otlp/v1/logs", post(ways_in::otlp_logs))
         .route("/logmesh/v1/lines", post(ways_in::plain_lines))
         .merge(reads())
+        .route("/loki/api/v1/tail", get(tail::tail))
+        .route("/loki/api/v1/delete", get(delete::list).post(delete::create).put(delete::create).delete(delete::cancel))
         .route("/ready", get(admin::ready))
         .route("/metrics", get(admin::metrics))
         .route("/logmesh/v1/status", get(admin::status))

@@ -31,6 +31,11 @@ pub(crate) struct Metrics {
     pub(crate) scans_running: Gauge,
     pub(crate) scans_cancelled: Gauge,
     pub(crate) malformed_frames: Counter,
+    pub(crate) tails: Gauge,
+    pub(crate) tail_followers: Gauge,
+    pub(crate) tails_refused: Counter,
+    pub(crate) tail_dropped: Counter,
+    pub(crate) tail_losses: Counter,
     pub(crate) members_live: Gauge,
     pub(crate) gossip_refused: Gauge,
     pub(crate) net_refused: Gauge,
@@ -84,6 +89,11 @@ impl Metrics {
             scans_running: Gauge::default(),
             scans_cancelled: Gauge::default(),
             malformed_frames: Counter::default(),
+            tails: Gauge::default(),
+            tail_followers: Gauge::default(),
+            tails_refused: Counter::default(),
+            tail_dropped: Counter::default(),
+            tail_losses: Counter::default(),
             members_live: Gauge::default(),
             gossip_refused: Gauge::default(),
             net_refused: Gauge::default(),
@@ -95,6 +105,7 @@ impl Metrics {
         metrics.register_ways_in();
         metrics.register_mesh();
         metrics.register_node();
+        metrics.register_tails();
         metrics
     }
 
@@ -149,6 +160,17 @@ impl Metrics {
         registry.register("scans_running", "Scans of this node's data that run now", self.scans_running.clone());
         registry.register("scans_cancelled", "Scans that ended early, for nobody waited", self.scans_cancelled.clone());
         registry.register("disk_free_bytes", "Free bytes of the data directory's disk", self.disk_free_bytes.clone());
+    }
+
+    fn register_tails(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("tails", "Tails that clients of this node follow", self.tails.clone());
+        let followers = "Tails, of whatever node, that are told what this node takes in";
+        registry.register("tail_followers", followers, self.tail_followers.clone());
+        registry.register("tails_refused", "Tails refused because there were too many", self.tails_refused.clone());
+        let dropped = "Entries that clients of this node's tails were too slow for";
+        registry.register("tail_entries_dropped", dropped, self.tail_dropped.clone());
+        registry.register("tail_losses", "Nodes lost by a tail; it tries them again", self.tail_losses.clone());
     }
 
     /// Returns all counters in the OpenMetrics text format.

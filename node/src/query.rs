@@ -3,7 +3,9 @@
 mod coordinate;
 mod fields;
 mod local;
+mod mask;
 mod run;
+mod tail;
 mod tenants;
 mod volume;
 mod wire;
@@ -11,5 +13,7 @@ mod wire;
 pub(crate) use coordinate::{Coordinator, Gathered, QueryError};
 pub(crate) use fields::FieldTable;
 pub(crate) use local::Local;
+pub(crate) use mask::{Deleted, Masks, read_query};
+pub(crate) use tail::{Dropped, FOLLOWERS_MAX, Feed, Follow, Followed};
 pub(crate) use volume::{Grouping, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries};
-pub(crate) use wire::{Listing, Outcome, Work, decode_ask, encode_answer};
+pub(crate) use wire::{Ask, Listing, Outcome, Work, decode_ask, encode_answer};

@@ -139,7 +139,7 @@ fn start(at: usize, held: BTreeMap<SegmentId, SeqSet>) -> Node {
         extents: Vec::new(),
         tail_raw_bytes: 0,
     });
-    let found = Recovered { state: bytes::Bytes::new(), segments: segments.collect() };
+    let found = Recovered { segments: segments.collect(), ..Recovered::default() };
     let mut replica = Replica::new(node(at), boot(9), config, found, at as u64);
     replica.handle_timeout(clock(500_000_000));
     Node { replica, held }

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod codec;
 pub mod config;
+pub mod deletion;
 pub mod envelope;
 pub mod id;
 pub mod ledger;

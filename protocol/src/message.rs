@@ -11,6 +11,7 @@
 //! | `Want` | batches or extents |
 //! | `Tree` | `Tree` one level lower, in the end `Suspect` |
 //! | `Offer` | `Take`, and then the extent |
+//! | `Deletions` | `DeletionsKnown`, or `Deletions` where rows are lacking |
 //!
 //! Each message can be lost, come twice or late: none of them is needed for more than speed, whoever sent it asks again.
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
+use crate::deletion::Deletion;
 use crate::id::NodeId;
 use crate::member::MemberRow;
 use crate::merkle::Path;
@@ -139,6 +141,20 @@ pub enum Message {
     Take {
         /// The extent.
         extent: ExtentId,
+    },
+    /// Rows of the sender's table of deletions.
+    Deletions {
+        /// The digest of its whole table.
+        digest: [u8; 16],
+        /// All its rows, or some.
+        rows: Vec<Deletion>,
+        /// Whether the receiver is to send its own rows if the tables still differ.
+        asks: bool,
+    },
+    /// The sender's table of deletions has this digest now that it has merged what it was sent.
+    DeletionsKnown {
+        /// The digest of its whole table.
+        digest: [u8; 16],
     },
 }
 
@@ -314,11 +330,14 @@ mod tests {
         check(&Message::Suspect { segment: segment(), seqs: held }, "020cSEGMENT020007");
         check(&Message::Offer { extent, bytes: 9 }, "020dSEGMENT010309");
         check(&Message::Take { extent }, "020eSEGMENT0103");
+        let deletions = Message::Deletions { digest: [5; 16], rows: Vec::new(), asks: true };
+        check(&deletions, &format!("020f{}0001", "05".repeat(16)));
+        check(&Message::DeletionsKnown { digest: [5; 16] }, &format!("0210{}", "05".repeat(16)));
     }
 
     proptest! {
         #[test]
-        fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), tag in 0u8..16) {
+        fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), tag in 0u8..18) {
             let _ = decode(&bytes);
             let _ = decode(&[&[VERSION, tag], &bytes[..]].concat());
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use self::append::Journal;
 use self::context::{Context, Timer};
+use self::deletions::Deletions;
 use self::fetch::Fetches;
 use self::members::Members;
 use self::push::Push;
@@ -27,6 +28,7 @@ use crate::time::{Instant, Now};
 
 mod append;
 mod context;
+mod deletions;
 mod expiry;
 mod fetch;
 mod handover;
@@ -63,6 +65,7 @@ pub struct Replica {
     rounds: Rounds,
     seals: Seals,
     scrub: Scrub,
+    deletions: Deletions,
     stop: Option<Stopping>,
     /// Own segments of which somebody may be owed something new. At most those of the present journal.
     dirty: BTreeSet<SegmentId>,
@@ -95,6 +98,7 @@ impl Replica {
             rounds: Rounds::default(),
             seals: Seals::default(),
             scrub: Scrub::default(),
+            deletions: Deletions::recovered(&found.deletions),
             stop: None,
             dirty: BTreeSet::new(),
             lacking: BTreeMap::new(),
@@ -127,6 +131,7 @@ impl Replica {
             Input::Sent { to, segment, seqs, bytes } => self.on_sent(to, segment, &seqs, bytes),
             Input::Forget(node) => self.forget(node),
             Input::Leave => self.leave(),
+            Input::Delete(deletion) => self.delete(deletion),
             Input::Stop => self.begin_stop(),
         }
     }
@@ -192,6 +197,7 @@ impl Replica {
         self.tick_expiry();
         self.tick_seals();
         self.tick_scrub();
+        self.tick_deletions();
         self.tick_handover();
         self.exchange_members();
         self.segments.tidy(&mut self.context);
@@ -218,6 +224,8 @@ impl Replica {
             Message::Suspect { segment, .. } => self.on_suspect(segment),
             Message::Offer { extent, .. } => self.on_offer(from, extent),
             Message::Take { extent } => self.on_take(from, extent),
+            Message::Deletions { digest, rows, asks } => self.on_deletions(from, digest, rows, asks),
+            Message::DeletionsKnown { digest } => self.on_deletions_known(from, digest),
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Disk {
     segments: BTreeMap<SegmentId, Shelf>,
     /// What the machine persists.
     pub state: Bytes,
+    /// The deletions that the machine last gave.
+    pub deletions: Bytes,
     /// Whether it takes nothing more.
     pub is_full: bool,
     bytes: u64,
@@ -220,7 +222,7 @@ impl Disk {
                 .collect(),
             tail_raw_bytes: 0,
         });
-        Recovered { state: self.state.clone(), segments: segments.collect() }
+        Recovered { state: self.state.clone(), deletions: self.deletions.clone(), segments: segments.collect() }
     }
 }
 

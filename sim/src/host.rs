@@ -284,6 +284,7 @@ impl Host {
             Output::Acknowledge { ticket, copies } => deeds.push(Deed::Acknowledged(ticket, copies)),
             Output::Refuse { ticket, .. } => deeds.push(Deed::Refused(ticket)),
             Output::Persist(bytes) => self.disk.state = bytes,
+            Output::KeepDeletions(bytes) => self.disk.deletions = bytes,
             Output::Announce(said) => deeds.push(Deed::Announced(said)),
             Output::Event(event) => self.events.push(event),
             Output::Stopped { clean } => deeds.push(Deed::Stopped(clean)),

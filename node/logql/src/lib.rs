@@ -18,6 +18,7 @@ mod paths;
 mod patterns;
 mod pipeline;
 mod plan;
+mod predicate;
 mod regexes;
 mod result;
 mod root;
@@ -42,7 +43,8 @@ pub use plan::{
     CELLS_MAX, Direction, ENTRIES_BYTES_MAX, INNER_SERIES_MAX, PANES_MAX, POINTS_MAX, Part, Plan, QueryParams,
     VALUES_MAX, dynamic_step, plan,
 };
-pub use result::{Encoding, QueryResult, Sample, SeriesPoints, Stream, StreamEntry};
+pub use predicate::Predicate;
+pub use result::{Encoding, QueryResult, Sample, SeriesPoints, Stream, StreamEntry, write_streams};
 pub use root::Merge;
 pub use runner::{Runner, Stats};
 pub use selector::StreamMatcher;

@@ -97,14 +97,20 @@ impl QueryResult {
         }
         out.push_str("\"result\":");
         match self {
-            QueryResult::Streams(streams) if encoding.categorize_labels => {
-                write_list(out, streams, write_categorized);
-            }
-            QueryResult::Streams(streams) => write_list(out, &merged(streams), write_merged),
+            QueryResult::Streams(streams) => write_streams(out, streams, encoding),
             QueryResult::Matrix(series) => write_list(out, series, write_series),
             QueryResult::Vector(samples) => write_list(out, samples, write_sample),
             QueryResult::Scalar { timestamp, value } => write_point(out, &(*timestamp, *value)),
         }
+    }
+}
+
+/// Appends streams as a list, as answers to log queries and the frames of a tail have it.
+pub fn write_streams(out: &mut String, streams: &[Stream], encoding: Encoding) {
+    if encoding.categorize_labels {
+        write_list(out, streams, write_categorized);
+    } else {
+        write_list(out, &merged(streams), write_merged);
     }
 }
 

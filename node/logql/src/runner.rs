@@ -119,7 +119,7 @@ impl Runner {
 }
 
 /// Returns those of `range`, the rows of one stream in order of time, that lie within `time`.
-fn rows_within(rows: &Rows, range: &Range<usize>, time: TimeRange) -> Range<usize> {
+pub(crate) fn rows_within(rows: &Rows, range: &Range<usize>, time: TimeRange) -> Range<usize> {
     let Some(timestamps) = rows.timestamps.get(range.clone()) else { return 0..0 };
     let start = timestamps.partition_point(|timestamp| *timestamp < time.start);
     let end = timestamps.partition_point(|timestamp| *timestamp < time.end);

@@ -174,6 +174,8 @@ settings! {
     "query.timeout": query.timeout as duration;
     /// How many queries the node coordinates at a time; further ones wait.
     "query.concurrency": query.concurrency as count;
+    /// How many tails the node serves at a time; one more gets a 429. A peer takes 128 of one node at most.
+    "query.tails_max": query.tails_max as count;
 }
 
 /// Returns the setting with this key.

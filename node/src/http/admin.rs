@@ -103,6 +103,7 @@ impl App {
         let live = seen.view.peers.values().filter(|peer| peer.live).count();
         let gossip = self.gossip.counters();
         self.metrics.members_live.set(live as i64);
+        self.metrics.tail_followers.set(self.feed.followers() as i64);
         self.metrics.refused_settings.set(seen.refused.len() as i64);
         self.metrics.gossip_refused.set(i64::try_from(gossip.refused).unwrap_or(i64::MAX));
         let net = self.net.counters();

@@ -1,5 +1,6 @@
 //! What a client is told when it cannot have what it asked for: a status, a sentence, and when to come back.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -29,6 +30,13 @@ impl Refused {
     pub(crate) fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+}
+
+impl fmt::Display for Refused {
+    /// Prints the sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
     }
 }
 

@@ -9,10 +9,12 @@ use logmesh_protocol::replica::Input;
 use logmesh_protocol::segment::SegmentId;
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 
+use super::mask::Deleted;
 use super::run::{Chosen, run};
+use super::tail::Feed;
 use super::wire::{Answer, Ask, Scan};
 use crate::shell::Mesh;
 
@@ -23,6 +25,10 @@ pub(crate) struct Local {
     store: Store,
     scans: Arc<Semaphore>,
     counts: Arc<Counts>,
+    /// What this node takes in.
+    pub(super) feed: Arc<Feed>,
+    /// What is deleted.
+    pub(super) deleted: watch::Receiver<Deleted>,
 }
 
 /// What became of scans.
@@ -43,8 +49,15 @@ impl Drop for CancelOnDrop {
 
 impl Local {
     /// Returns one that runs at most `scans_max` scans at once; further ones wait.
-    pub(crate) fn new(mesh: Mesh, store: Store, scans_max: usize) -> Self {
-        Self { mesh, store, scans: Arc::new(Semaphore::new(scans_max)), counts: Arc::default() }
+    pub(crate) fn new(
+        mesh: Mesh,
+        store: Store,
+        scans_max: usize,
+        feed: Arc<Feed>,
+        deleted: watch::Receiver<Deleted>,
+    ) -> Self {
+        let scans = Arc::new(Semaphore::new(scans_max));
+        Self { mesh, store, scans, counts: Arc::default(), feed, deleted }
     }
 
     /// Returns how many scans run at this moment, those included that were told to stop and have not noticed yet.
@@ -68,6 +81,7 @@ impl Local {
                 survey.await.unwrap_or_else(|| Answer::Failed("the node is stopping".to_owned()))
             }
             Ask::Scan(scan) => self.scan(*scan).await,
+            Ask::Follow(_) => Answer::Failed("a tail is told piece by piece".to_owned()),
         }
     }
 
@@ -81,9 +95,11 @@ impl Local {
         let cancelled = Arc::new(AtomicBool::new(false));
         let cancel = CancelOnDrop(cancelled.clone());
         let (store, counts) = (self.store.clone(), self.counts.clone());
+        let masks = self.deleted.borrow().masks.clone();
         counts.running.fetch_add(1, Ordering::Relaxed);
         let run = tokio::task::spawn_blocking(move || {
-            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| run(&store, scan, own_segments, &cancelled)));
+            let run = || run(&store, scan, own_segments, (&masks, &cancelled));
+            let answer = std::panic::catch_unwind(AssertUnwindSafe(run));
             counts.running.fetch_sub(1, Ordering::Relaxed);
             counts.cancelled.fetch_add(u64::from(cancelled.load(Ordering::Relaxed)), Ordering::Relaxed);
             // Held until the thread is free, also where nobody waits for the answer.

@@ -12,6 +12,7 @@ use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 use logmesh_store::{ScanRequest, Store};
 
+use super::mask::{Mask, Masks, visible};
 use super::tenants::Tagger;
 use super::volume::{VolumeAsk, VolumeMerge};
 use super::wire::{Listing, Outcome, Scan, Scanned, Work};
@@ -24,11 +25,17 @@ pub(super) struct Chosen {
 }
 
 /// Does the work of `scan` over the segments of `own` and those assigned. Ends early when `cancelled` turns true.
-pub(super) fn run(store: &Store, scan: Scan, own: Chosen, cancelled: &AtomicBool) -> Result<Scanned, String> {
+/// What `masks` cover counts as not there.
+pub(super) fn run(
+    store: &Store,
+    scan: Scan,
+    own: Chosen,
+    (masks, cancelled): (&Masks, &AtomicBool),
+) -> Result<Scanned, String> {
     let Chosen { mut ids, mut only } = own;
     ids.extend(scan.assigned.iter().map(|(segment, _)| *segment));
     only.extend(scan.assigned);
-    let run = Run { store, tenants: &scan.tenants, ids: &ids, only: &only, cancelled };
+    let run = Run { store, tenants: &scan.tenants, ids: &ids, only: &only, masks, cancelled };
     match scan.work {
         Work::Part(part) => {
             let mut runner = part.runner().map_err(|error| error.to_string())?;
@@ -64,6 +71,7 @@ struct Run<'a> {
     tenants: &'a [String],
     ids: &'a [SegmentId],
     only: &'a BTreeMap<SegmentId, SeqSet>,
+    masks: &'a Masks,
     cancelled: &'a AtomicBool,
 }
 
@@ -102,6 +110,7 @@ impl Run<'_> {
         for tenant in self.tenants {
             let tagger = Tagger::new(tenant, self.tenants);
             let matches = |labels: &Labels| tagger.with(labels, |labels| (wanted.matches)(labels));
+            let mut mask = self.masks.over(tenant, wanted.range);
             let request = ScanRequest {
                 tenant,
                 range: wanted.range,
@@ -109,13 +118,16 @@ impl Run<'_> {
                 only: Some(self.only),
                 matches: &matches,
                 newest_first: wanted.newest_first,
-                lines: wanted.lines,
+                lines: wanted.lines || mask.as_ref().is_some_and(Mask::looks_at_lines),
             };
             let mut failed = None;
             let scanned = self.store.scan(&request, &mut |mut scanned| {
                 if self.cancelled.load(Ordering::Relaxed) {
                     failed = Some("the query was cancelled".to_owned());
                     return ControlFlow::Break(());
+                }
+                if let Some(mask) = &mut mask {
+                    mask.apply(&mut scanned.rows);
                 }
                 tagger.tag(&mut scanned.rows);
                 sink(&scanned.rows, scanned.rest).unwrap_or_else(|sentence| {
@@ -155,14 +167,26 @@ impl Run<'_> {
         let mut read = Read::default();
         for tenant in self.tenants {
             let tagger = Tagger::new(tenant, self.tenants);
+            let mask = self.masks.over(tenant, range);
+            let mut doubtful = BTreeSet::new();
             let damaged = self.store.streams(tenant, range, self.ids, &mut |labels| {
-                tagger.with(labels, |labels| {
-                    if selectors.is_empty() || selectors.iter().any(|selector| selector.matches(labels)) {
-                        found.add(labels, list);
+                tagger.with(labels, |tagged| {
+                    if selectors.is_empty() || selectors.iter().any(|selector| selector.matches(tagged)) {
+                        match &mask {
+                            Some(mask) if mask.touches(labels) => _ = doubtful.insert(labels.clone()),
+                            Some(_) | None => found.add(tagged, list),
+                        }
                     }
                 });
             });
             read.damaged.extend(damaged.map_err(unreadable)?);
+            // Of these all may be deleted: only their lines tell.
+            if let Some(mut mask) = mask.filter(|_| !doubtful.is_empty()) {
+                let visible = visible(self.store, (tenant, range), self.ids, &mut mask, &doubtful);
+                for labels in visible.map_err(unreadable)? {
+                    tagger.with(&labels, |tagged| found.add(tagged, list));
+                }
+            }
         }
         Ok(read.with(found.finish(list)?))
     }

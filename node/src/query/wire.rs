@@ -13,6 +13,7 @@ use logmesh_protocol::time::TimeRange;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::tail::Follow;
 use super::volume::{VolumeAsk, VolumeSeries};
 
 /// What a coordinator asks of a node.
@@ -27,6 +28,8 @@ pub(crate) enum Ask {
     },
     /// Evaluate this over these batches.
     Scan(Box<Scan>),
+    /// Tell what you take in from now on. Answered with one [`Live`](super::tail::Live) a piece, without end.
+    Follow(Box<Follow>),
 }
 
 /// What to scan, and what to make of it.

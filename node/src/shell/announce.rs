@@ -72,8 +72,12 @@ pub(crate) fn read(snapshot: &Snapshot, settings: &str) -> Seen {
 }
 
 fn facts_of(announcement: &Announcement) -> BTreeMap<String, String> {
-    let hex: String = announcement.members.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut facts = BTreeMap::from([(MEMBERS.to_owned(), hex)]);
+    let hex = |digest: &[u8; 16]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut facts = BTreeMap::from([(MEMBERS.to_owned(), hex(&announcement.members))]);
+    // Where nothing was ever deleted, nothing is said of it.
+    if announcement.deletions != [0; 16] {
+        facts.insert(DELETIONS.to_owned(), hex(&announcement.deletions));
+    }
     for ((window, part), count) in &announcement.heads {
         facts.insert(format!("{HEAD}{}/{part}", window.0), count.to_string());
     }
@@ -87,10 +91,11 @@ fn facts_of(announcement: &Announcement) -> BTreeMap<String, String> {
 
 /// Reads facts; what does not read is left out, for a newer version may say more than this one knows.
 fn announcement_of(facts: &BTreeMap<String, String>) -> Announcement {
-    let members = facts.get(MEMBERS).and_then(|hex| digest(hex)).unwrap_or_default();
+    let digest_of = |name: &str| facts.get(name).and_then(|hex| digest(hex)).unwrap_or_default();
+    let (members, deletions) = (digest_of(MEMBERS), digest_of(DELETIONS));
     let said = |name: &str| facts.contains_key(name);
     let heads = facts.iter().filter_map(|(key, count)| Some((head(key)?, count.parse().ok()?))).collect();
-    Announcement { members, heads, clean: said(CLEAN), full: said(FULL), settled: said(SETTLED) }
+    Announcement { members, deletions, heads, clean: said(CLEAN), full: said(FULL), settled: said(SETTLED) }
 }
 
 fn head(key: &str) -> Option<(Window, u32)> {
@@ -112,6 +117,7 @@ fn digest(hex: &str) -> Option<[u8; 16]> {
 /// The fact that holds the digest of the mesh-wide settings.
 pub(crate) const SETTINGS: &str = "settings";
 const MEMBERS: &str = "members";
+const DELETIONS: &str = "deletions";
 const CLEAN: &str = "clean";
 const FULL: &str = "full";
 const SETTLED: &str = "settled";
@@ -126,7 +132,7 @@ mod tests {
 
     fn announcement() -> Announcement {
         let heads = BTreeMap::from([((Window(7), 0), 3), ((Window(8), 2), 9)]);
-        Announcement { members: [5; 16], heads, clean: true, full: false, settled: true }
+        Announcement { members: [5; 16], deletions: [6; 16], heads, clean: true, full: false, settled: true }
     }
 
     fn gossiped(facts: BTreeMap<String, String>) -> Snapshot {

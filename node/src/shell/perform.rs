@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use logmesh_gossip::Gossip;
 use logmesh_protocol::batch::BatchFrame;
+use logmesh_protocol::deletion::DeletionTable;
 use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::{Input, Output, StoredBatch, Ticket};
 use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_store::{Append, Commit, CommitError, Committed, Done, Store, Stored};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 
 use super::announce::Announcer;
@@ -19,6 +20,7 @@ use super::gather::Payload;
 use super::mesh::Mesh;
 use super::recent::Recent;
 use super::sender::Sender;
+use crate::query::{Deleted, Feed, Masks};
 
 /// The hands of the mesh task.
 pub(crate) struct Performer {
@@ -35,11 +37,15 @@ pub(crate) struct Performer {
     seals: Arc<Semaphore>,
     /// Verifications and quarantines, which nobody waits for.
     scrubs: Arc<Semaphore>,
+    /// Who follows what is taken in here.
+    feed: Arc<Feed>,
+    /// Tells queries what is deleted.
+    deleted: watch::Sender<Deleted>,
 }
 
 impl Performer {
     /// Returns hands for these.
-    pub(crate) fn new(store: Store, sender: Sender, gossip: Arc<Gossip>, mesh: Mesh) -> Self {
+    pub(crate) fn new(store: Store, sender: Sender, gossip: Arc<Gossip>, mesh: Mesh, told: Told) -> Self {
         let limit = |count| Arc::new(Semaphore::new(count));
         let (reads, seals, scrubs) = (limit(READS_MAX), limit(SEALS_MAX), limit(SCRUBS_MAX));
         Self {
@@ -53,6 +59,8 @@ impl Performer {
             reads,
             seals,
             scrubs,
+            feed: told.feed,
+            deleted: told.deleted,
         }
     }
 
@@ -73,8 +81,12 @@ impl Performer {
             return false;
         }
         let places: Vec<_> = group.iter().map(|append| (append.segment, append.seq)).collect();
-        let (mesh, recent) = (self.mesh.clone(), self.recent.clone());
-        let done = move |outcome| {
+        let tenants = group.iter().map(|append| ((append.segment, append.seq), append.tenant.clone())).collect();
+        let (mesh, recent, feed) = (self.mesh.clone(), self.recent.clone(), self.feed.clone());
+        let done = move |outcome: Result<Committed, CommitError>| {
+            if let (Ok(committed), true) = (&outcome, feed.is_followed()) {
+                publish(&feed, &tenants, committed);
+            }
             mesh.group_stored_blocking(inputs_of(outcome, None, places, &recent));
         };
         self.commit(Commit::Append(group), Box::new(done));
@@ -102,6 +114,7 @@ impl Performer {
             Output::Quarantine { segment, seqs } => self.quarantine(segment, seqs),
             Output::Drop(segment) => self.drop_segment(segment),
             Output::Persist(state) => self.persist(&state),
+            Output::KeepDeletions(table) => self.keep_deletions(&table),
             Output::Announce(announcement) => self.announcer.tell(&announcement),
             Output::Acknowledge { .. } | Output::Refuse { .. } | Output::Event(_) | Output::Stopped { .. } => {
                 unreachable!("answered by the mesh task")
@@ -248,6 +261,35 @@ impl Performer {
             warn!(%error, "the mesh state was not persisted");
         }
     }
+
+    /// Holds even where it cannot be written: the others have it too.
+    fn keep_deletions(&self, bytes: &[u8]) {
+        tokio::task::block_in_place(|| {
+            let put = self.store.put_setting(DELETIONS_KEY, bytes);
+            if let Err(error) = &put {
+                warn!(%error, "the deletions were not persisted");
+            }
+            let table = DeletionTable::decode(bytes).expect("the machine encodes what it decodes");
+            self.deleted.send_replace(Deleted { masks: Arc::new(Masks::new(&table)), is_durable: put.is_ok() });
+        });
+    }
+}
+
+/// What the hands tell to queries.
+pub(crate) struct Told {
+    /// Who follows what is taken in here.
+    pub(crate) feed: Arc<Feed>,
+    /// What is deleted.
+    pub(crate) deleted: watch::Sender<Deleted>,
+}
+
+/// Gives out what has become durable.
+fn publish(feed: &Feed, tenants: &BTreeMap<(SegmentId, u32), String>, committed: &Committed) {
+    for stored in &committed.stored {
+        if let (Some(tenant), Some(body)) = (tenants.get(&(stored.segment, stored.seq)), &stored.body) {
+            feed.publish(tenant, body);
+        }
+    }
 }
 
 /// Sends frames of one segment and says what left.
@@ -311,6 +353,8 @@ fn inputs_of(
 
 /// Under which name the machine's state lies in the store.
 pub(crate) const STATE_KEY: &str = "mesh";
+/// Under which name the deletions lie in the store.
+pub(crate) const DELETIONS_KEY: &str = "deletions";
 /// Reads of batches and ledgers that run at once.
 const READS_MAX: usize = 4;
 /// Seals and adoptions that run at once: with fewer, sealing falls behind a burst on two cores.

@@ -13,21 +13,21 @@ use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_store::{OpenError, Settings as StoreSettings, Store};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
 use super::announce::{self, Seen};
 use super::gather::Gather;
 use super::mesh::{Command, Mesh, MeshTask};
-use super::perform::{Performer, STATE_KEY};
+use super::perform::{DELETIONS_KEY, Performer, STATE_KEY, Told};
 use super::sender::Sender;
 use super::tasks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, App, Budget, NodeState};
 use crate::metrics::Metrics;
-use crate::query::{Coordinator, Local};
+use crate::query::{Coordinator, Deleted, FOLLOWERS_MAX, Feed, Local, Masks};
 
 /// A running node.
 pub(super) struct Running {
@@ -69,7 +69,11 @@ pub(super) async fn start(config: Config) -> Result<Running, RunError> {
         .map_err(|source| RunError::Http { address: config.own.http, source })?;
     let http_address = listener.local_addr().unwrap_or(config.own.http);
 
-    let net_settings = NetSettings::new(config.own.mesh);
+    let net_settings = NetSettings {
+        requests_max: REQUESTS_MAX,
+        requests_per_peer_max: REQUESTS_PER_PEER_MAX,
+        ..NetSettings::new(config.own.mesh)
+    };
     let (net, incoming) = Net::start(identity, net_settings).await?;
     let net = Arc::new(net);
     // Port 0 stands for any free port: gossip takes the one that the net was given.
@@ -115,6 +119,10 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
     let (seen_sender, seen) = watch::channel(Arc::new(Seen::default()));
     let state = Arc::new(watch::Sender::new(NodeState::Running));
     let (stop_sender, stop) = watch::channel(false);
+    // What is on the disk holds from the beginning.
+    let known = Deleted { masks: Arc::new(Masks::new(replica.deletions())), is_durable: true };
+    let (deleted_sender, deleted) = watch::channel(known);
+    let feed = Arc::new(Feed::default());
 
     let task = MeshTask {
         replica,
@@ -125,13 +133,15 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
             Sender::new(net.clone(), metrics.clone()),
             gossip.clone(),
             mesh.clone(),
+            Told { feed: feed.clone(), deleted: deleted_sender },
         ),
         metrics: metrics.clone(),
         storing: false,
         stopped: Some(stopped_sender),
         state: state.clone(),
     };
-    let local = Local::new(mesh.clone(), store.clone(), config.query.concurrency as usize);
+    let scans_max = config.query.concurrency as usize;
+    let local = Local::new(mesh.clone(), store.clone(), scans_max, feed.clone(), deleted.clone());
     let coordinator = Coordinator {
         node,
         mesh: mesh.clone(),
@@ -144,6 +154,7 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
     };
     let gossip_interval = config.own.gossip_interval;
     let has_seeds = !config.own.seeds.is_empty();
+    let tails_max = config.query.tails_max as usize;
     let app = Arc::new(App {
         node,
         budget: Budget::new(INGEST_BYTES_MAX),
@@ -157,6 +168,9 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
         state: state.clone(),
         net: net.clone(),
         gossip: gossip.clone(),
+        tails: Arc::new(Semaphore::new(tails_max)),
+        deleted,
+        feed,
     });
     spawn_mesh(task, commands, stop_sender);
     tokio::spawn(tasks::watch_gossip(gossip.watch(), settings, net, mesh.clone(), seen_sender));
@@ -165,15 +179,17 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
     tokio::spawn(tasks::keep_contacts(seen, gossip, store.clone()));
     tokio::spawn(tasks::become_ready(app.clone(), has_seeds));
     let (http_end, end) = oneshot::channel::<()>();
-    let http = tokio::spawn(async move {
-        let served = axum::serve(listener, http::router(app)).with_graceful_shutdown(async {
-            let _ = end.await;
-        });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the HTTP side ended");
-        }
-    });
+    let http = tokio::spawn(serve_http(listener, app, end));
     Ok(Running { mesh, stopped, state, stop, http_end, http, store, gossip_interval })
+}
+
+async fn serve_http(listener: TcpListener, app: Arc<App>, end: oneshot::Receiver<()>) {
+    let served = axum::serve(listener, http::router(app)).with_graceful_shutdown(async {
+        let _ = end.await;
+    });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the HTTP side ended");
+    }
 }
 
 /// Runs the machine. If it ever ends by itself, the node ends too: better gone than up and deaf.
@@ -199,6 +215,8 @@ fn open(data: &std::path::Path, settings: StoreSettings) -> Result<Opened, RunEr
         store.put_setting(STATE_KEY, &[]).map_err(|error| RunError::Read(error.to_string()))?;
     }
     let state = store.setting(STATE_KEY).map_err(|error| RunError::Read(error.to_string()))?.unwrap_or_default();
+    let deletions =
+        store.setting(DELETIONS_KEY).map_err(|error| RunError::Read(error.to_string()))?.unwrap_or_default();
     let contacts = store.setting(tasks::CONTACTS_KEY).map_err(|error| RunError::Read(error.to_string()))?;
     let contacts = String::from_utf8(contacts.unwrap_or_default()).unwrap_or_default();
     let contacts = contacts.lines().filter_map(|line| line.parse().ok()).collect();
@@ -208,7 +226,7 @@ fn open(data: &std::path::Path, settings: StoreSettings) -> Result<Opened, RunEr
         extents: segment.extents.into_iter().map(|extent| extent_of(segment.segment, extent)).collect(),
         tail_raw_bytes: segment.tail_raw_bytes,
     });
-    let recovered = Recovered { state: state.into(), segments: segments.collect() };
+    let recovered = Recovered { state: state.into(), deletions: deletions.into(), segments: segments.collect() };
     Ok((store, identity, recovered, contacts))
 }
 
@@ -273,5 +291,11 @@ pub(crate) enum RunError {
 const INGEST_BYTES_MAX: u64 = 64 << 20;
 /// A survey is answered from memory; a live node that takes longer than this is as good as away.
 const SURVEY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
+/// Requests of peers that are taken at a time: queries, and the tails that follow this node.
+const REQUESTS_MAX: usize = 256 + FOLLOWERS_MAX;
+/// Requests of one peer, likewise.
+const REQUESTS_PER_PEER_MAX: usize = 64 + TAILS_OF_ONE_MAX;
+/// The most tails of one peer; more than the setting's default, for each node sets its own.
+const TAILS_OF_ONE_MAX: usize = 128;
 const LAST_WORD_ROUNDS: u32 = 4;
 const HTTP_END_MAX: std::time::Duration = std::time::Duration::from_secs(5);

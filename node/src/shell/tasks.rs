@@ -17,7 +17,7 @@ use super::announce::{self, Seen};
 use super::mesh::Mesh;
 use crate::http::App;
 use crate::metrics::Metrics;
-use crate::query::{Local, decode_ask, encode_answer};
+use crate::query::{Ask, Local, decode_ask, encode_answer};
 
 /// Tells the machine and the net what gossip sees.
 pub(super) async fn watch_gossip(
@@ -68,27 +68,27 @@ pub(super) async fn take_frames(mut frames: Frames, mesh: Mesh, metrics: Arc<Met
     }
 }
 
-/// Answers what other coordinators ask; at most [`ANSWERS_MAX`] at once, further ones wait in the net.
+/// Answers what other coordinators ask; at most [`ANSWERS_MAX`] queries at once, further ones wait.
 pub(super) async fn answer_requests(mut requests: mpsc::Receiver<IncomingRequest>, local: Local) {
     let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
     while let Some(request) = requests.recv().await {
-        let Ok(permit) = answers.clone().acquire_owned().await else { return };
-        let local = local.clone();
+        let (answers, local) = (answers.clone(), local.clone());
+        // The net bounds how many there are.
         tokio::spawn(async move {
-            answer(request, &local).await;
-            drop(permit);
+            match decode_ask(&request.body) {
+                // A tail lasts: it holds no place that queries wait for, and has bounds of its own.
+                Ok(Ask::Follow(follow)) => local.tell(&follow, request.reply).await,
+                Ok(ask) => {
+                    let Ok(_permit) = answers.acquire_owned().await else { return };
+                    answer(ask, request, &local).await;
+                }
+                Err(malformed) => debug!(from = %request.from, error = %malformed, "request dropped"),
+            }
         });
     }
 }
 
-async fn answer(request: IncomingRequest, local: &Local) {
-    let ask = match decode_ask(&request.body) {
-        Ok(ask) => ask,
-        Err(malformed) => {
-            debug!(from = %request.from, error = %malformed, "request dropped");
-            return;
-        }
-    };
+async fn answer(ask: Ask, request: IncomingRequest, local: &Local) {
     // Dropping the answer's future cancels the scan behind it.
     let answer = tokio::select! {
         answer = local.answer(ask) => answer,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::BatchFrame;
+use crate::deletion::Deletion;
 use crate::id::{Boot, NodeId};
 use crate::ledger::LedgerEntry;
 use crate::message::Message;
@@ -116,6 +117,8 @@ pub enum Input {
     Forget(NodeId),
     /// An operator takes this node out of the mesh: it stays as a source until all it holds is at full copies elsewhere.
     Leave,
+    /// Somebody deletes, or takes a deletion back.
+    Delete(Deletion),
     /// The process is about to end: hand over what is owed, then [`Output::Stopped`].
     Stop,
 }
@@ -202,6 +205,9 @@ pub enum Output {
     },
     /// Keep these bytes where the next start finds them ([`Recovered::state`]). No answer.
     Persist(Bytes),
+    /// Keep these deletions where the next start finds them ([`Recovered::deletions`]), and hold them against all that is
+    /// shown from now on. No answer.
+    KeepDeletions(Bytes),
     /// Tell this about ourselves by gossip, in place of what was told before.
     Announce(Announcement),
     /// Something that an operator may want to read or count.
@@ -262,6 +268,8 @@ pub struct Peer {
 pub struct Announcement {
     /// The digest of its member table.
     pub members: [u8; 16],
+    /// The digest of its table of deletions.
+    pub deletions: [u8; 16],
     /// How many batches it has written to each open segment of its present journal: window, part, count.
     pub heads: BTreeMap<(Window, u32), u32>,
     /// Whether it stopped in order, with all it held held elsewhere too.
@@ -277,6 +285,8 @@ pub struct Announcement {
 pub struct Recovered {
     /// What was last given to [`Output::Persist`]; empty at the first start.
     pub state: Bytes,
+    /// What was last given to [`Output::KeepDeletions`]; empty if nothing was.
+    pub deletions: Bytes,
     /// What is held.
     pub segments: Vec<RecoveredSegment>,
 }

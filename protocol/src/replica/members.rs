@@ -462,6 +462,7 @@ impl Replica {
         let (heads, settled) = (self.open_heads(), self.is_settled());
         Announcement {
             members: self.members.table.digest(),
+            deletions: self.deletions.digest(),
             heads,
             clean: self.members.mine.clean.is_some(),
             full: self.members.full_since.is_some(),

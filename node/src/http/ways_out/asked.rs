@@ -112,7 +112,7 @@ impl Asked {
 
 impl App {
     /// Does `work` in the whole mesh.
-    pub(super) async fn gather(&self, tenants: &[String], work: Work) -> Result<Gathered, Refused> {
+    pub(in super::super) async fn gather(&self, tenants: &[String], work: Work) -> Result<Gathered, Refused> {
         if !self.ready.load(Ordering::Relaxed) {
             // Before it has met its seeds a node knows too little to call anything complete.
             let sentence = "not ready: looking for the other nodes; ask again in a moment";
