@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and the demo need and this machine lacks, on Debian and its kin. It installs nothing that is
 # there, and says what it installs. Rust itself it leaves to you. With the argument `tests` it also installs what only the
-# end-to-end tests need, to cut networks in namespaces of their own.
+# end-to-end tests need: to cut networks in namespaces of their own, and real clients.
 set -euo pipefail
 
 missing=()
@@ -16,6 +16,12 @@ need curl curl
 if [[ ${1:-} == tests ]]; then
     need ip iproute2
     need nft nftables
+    # The clients of tests/clients.rs; what they need beyond that they install from their own registries.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    need node nodejs
+    need npm npm
+    need syslog-ng syslog-ng-core
+    compgen -G '/usr/lib/syslog-ng/*/libhttp.so' >/dev/null || missing+=(syslog-ng-mod-http)
 fi
 # RocksDB's bindings are made with libclang at build time. libclang-cpp is something else.
 compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||

@@ -1,16 +1,19 @@
-//! Real clients against a real node: the node's own commands, curl, and the OpenTelemetry SDK for Python. What a machine
-//! cannot have is skipped with a sentence.
+//! Real clients against a real node: the node's own commands, curl, loggers of Python and Node.js, syslog-ng, and a
+//! WebSocket client that is not ours. What they need the tests install themselves, as `clients/installed.rs` says.
 
 #[allow(dead_code, unused_imports, reason = "each test uses its part of the harness")]
 mod harness;
+#[path = "clients/installed.rs"]
+mod installed;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use harness::{Mesh, count, find_all, one_at_a_time, run_logmesh, skip};
+use harness::{LATE, Mesh, Protocol, SOON, count, eventually, find_all, one_at_a_time, records, run_logmesh, skip};
 
 #[test]
 fn the_commands_push_query_and_tell() {
@@ -73,34 +76,101 @@ fn curl_pushes_and_asks() {
 #[test]
 fn the_opentelemetry_sdk_for_python_is_understood() {
     let _turn = one_at_a_time();
-    let python = match python_with_opentelemetry() {
-        Ok(python) => python,
-        Err(why) => return skip(&why),
-    };
     let mesh = Mesh::start(1, &[]);
-    let script = mesh.directory().join("send.py");
-    fs::write(&script, PYTHON_SCRIPT).unwrap();
-    run(Command::new(python).arg(&script).arg(mesh.client(0).url("/otlp/v1/logs")));
+    let url = mesh.client(0).url("/otlp/v1/logs");
+    run(Command::new(installed::python()).arg(script("opentelemetry_sdk.py")).arg(url));
     let found = find_all(&mesh.client(0), r#"{service_name="shop"}"#);
     assert_eq!(found.lines.len(), 50, "{:?}", found.lines.keys().next());
     assert_eq!(count(&mesh.client(0), r#"{service_name="shop"} | order = `o-7`"#), 1, "attributes are metadata");
 }
 
-/// Makes an environment with the SDK once and keeps it beside the tests' other files.
-fn python_with_opentelemetry() -> Result<PathBuf, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("opentelemetry-python");
-    let python = directory.join("bin/python");
-    if runs(&python.to_string_lossy(), &["-c", "import opentelemetry.exporter.otlp.proto.http"]) {
-        return Ok(python);
+#[test]
+fn the_handler_of_python_logging_is_understood() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[]);
+    let url = mesh.client(0).url("/loki/api/v1/push");
+    run(Command::new(installed::python()).arg(script("logging_handler.py")).arg(url));
+    let half = r#"{app="python-logging", severity="warning", logger="shop", part="1"} |= "Zürich""#;
+    let found = find_all(&mesh.client(0), half);
+    assert_eq!(found.lines.len(), 10, "{:?}", found.lines);
+    assert!(found.lines.contains_key(r#"order 3 was "shipped" to Zürich"#), "{:?}", found.lines);
+}
+
+#[test]
+fn pino_and_winston_are_understood() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[]);
+    let directory = installed::node();
+    let url = mesh.client(0).url("");
+    for (name, selector) in
+        [("pino", r#"{app="pino"} | json | order = `o-7`"#), ("winston", r#"{app="winston"} |= "order 7""#)]
+    {
+        // Modules are looked for beside the script.
+        let copy = directory.join(format!("{name}.mjs"));
+        fs::copy(script(&format!("{name}.mjs")), &copy).unwrap();
+        run(Command::new("node").arg(&copy).arg(&url));
+        let all = format!("{{app={name:?}}}");
+        eventually(SOON, "all lines are there", || (count(&mesh.client(0), &all) == 20).then_some(()));
+        let found = find_all(&mesh.client(0), selector);
+        assert_eq!(found.lines.len(), 1, "{name}: {:?}", found.lines);
+        assert!(found.lines.keys().all(|line| line.contains("Zürich")), "{name}: {:?}", found.lines);
     }
-    if !runs("python3", &["-m", "venv", &directory.to_string_lossy()]) {
-        return Err("there is no python3 with venv".to_owned());
-    }
-    let wanted = ["-m", "pip", "install", "-q", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"];
-    if !runs(&python.to_string_lossy(), &wanted) {
-        return Err("pip cannot install the OpenTelemetry SDK".to_owned());
-    }
-    Ok(python)
+}
+
+#[test]
+fn syslog_ng_is_understood() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[]);
+    let conf = mesh.directory().join("syslog-ng.conf");
+    let text = fs::read_to_string(script("syslog-ng.conf")).unwrap();
+    fs::write(&conf, text.replace("LOKI", &mesh.client(0).url(""))).unwrap();
+    let at = |name: &str| mesh.directory().join(name);
+    let mut syslog = Command::new("syslog-ng");
+    syslog.args(["--foreground", "--no-caps", "--cfgfile"]).arg(&conf);
+    syslog.arg("--persist-file").arg(at("persist")).arg("--pidfile").arg(at("pid")).arg("--control").arg(at("control"));
+    let child = syslog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child =
+        child.unwrap_or_else(|error| panic!("syslog-ng does not start ({error}): deploy/setup.sh tests installs it"));
+    let mut lines = child.stdin.take().unwrap();
+    (0..25).for_each(|number| writeln!(lines, "host kernel: line {number:02} of Zürich").unwrap());
+    lines.flush().unwrap();
+    let there = std::panic::catch_unwind(|| {
+        eventually(LATE, "all lines are there", || {
+            (count(&mesh.client(0), r#"{app="syslog-ng"}"#) == 25).then_some(())
+        });
+    });
+    child.kill().unwrap();
+    let said = child.wait_with_output().unwrap();
+    assert!(there.is_ok(), "{}", String::from_utf8_lossy(&said.stderr));
+    let found = find_all(&mesh.client(0), r#"{app="syslog-ng"} |= "line 07""#);
+    assert!(found.lines.contains_key("host kernel: line 07 of Zürich"), "{:?}", found.lines);
+}
+
+#[test]
+fn a_websocket_client_of_python_follows_the_mesh() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(2, &[]);
+    let before = records(3);
+    Protocol::Lines.push_well(&mesh.client(1), "followed", &before);
+    let url = mesh.client(0).url("/loki/api/v1/tail?query=%7Bapp%3D%22followed%22%7D").replace("http://", "ws://");
+    let mut client = Command::new(installed::python());
+    let client = client.arg(script("follow.py")).arg(url).arg("13").stdout(Stdio::piped()).spawn();
+    let mut client = client.unwrap();
+    let mut told = BufReader::new(client.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(told.next().as_deref(), Some("following"));
+    let first: Vec<String> = told.by_ref().take(3).collect();
+    assert_eq!(first, before.iter().map(|record| record.line.clone()).collect::<Vec<_>>());
+    let after = records(10);
+    Protocol::LokiProtobuf.push_well(&mesh.client(1), "followed", &after);
+    let mut rest: Vec<String> = told.collect();
+    rest.sort();
+    assert_eq!(rest, after.iter().map(|record| record.line.clone()).collect::<Vec<_>>());
+    assert!(client.wait().unwrap().success());
+}
+
+/// Returns where a script of these tests lies.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/scripts").join(name)
 }
 
 fn json_of(arguments: &[&str]) -> Value {
@@ -118,20 +188,3 @@ fn run(command: &mut Command) -> Output {
 fn runs(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
-
-const PYTHON_SCRIPT: &str = r#"
-import logging, sys
-from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-
-provider = LoggerProvider(resource=Resource.create({"service.name": "shop"}))
-provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=sys.argv[1])))
-logger = logging.getLogger("shop")
-logger.setLevel(logging.INFO)
-logger.addHandler(LoggingHandler(logger_provider=provider))
-for number in range(50):
-    logger.info("order %d was shipped", number, extra={"order": f"o-{number}"})
-provider.shutdown()
-"#;

@@ -13,6 +13,8 @@ mod node;
 mod push;
 #[path = "harness/query.rs"]
 mod query;
+#[path = "harness/tail.rs"]
+mod tail;
 
 pub(crate) use http::{Client, Reply};
 pub(crate) use mesh::Mesh;
@@ -20,6 +22,7 @@ pub(crate) use netns::{Namespaces, is_root};
 pub(crate) use node::{Node, NodePlan, free_address, run_logmesh};
 pub(crate) use push::{Protocol, Record, now_nanos, records};
 pub(crate) use query::{Found, count, find_all};
+pub(crate) use tail::{Tail, Told};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -12,6 +12,7 @@ use client::ClientError;
 
 mod client;
 mod config;
+mod entries;
 mod forget;
 mod keygen;
 mod leave;
@@ -20,7 +21,9 @@ mod pieces;
 mod push;
 mod query;
 mod run;
+mod samples;
 mod status;
+mod tail;
 
 /// A log store without a centre.
 #[derive(Debug, Parser)]
@@ -38,6 +41,8 @@ enum Command {
     Push(push::Push),
     /// Ask a node a LogQL query, for the whole mesh.
     Query(query::Query),
+    /// Follow a LogQL log query, as entries come in anywhere in the mesh.
+    Tail(tail::Tail),
     /// Show the members, what is owed to whom, and how repair is doing.
     Status(status::Status),
     /// Give up a lost node, so that its data is copied anew.
@@ -57,6 +62,7 @@ impl Cli {
             Command::Run(run) => run.run(),
             Command::Push(push) => push.run(),
             Command::Query(query) => query.run(),
+            Command::Tail(tail) => tail.run(),
             Command::Status(status) => status.run(),
             Command::Forget(forget) => forget.run(),
             Command::Leave(leave) => leave.run(),

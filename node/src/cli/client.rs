@@ -90,6 +90,17 @@ impl Client {
         self.read(request.send(body))
     }
 
+    /// Returns where the node is.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Returns the error for a node that said no.
+    pub(super) fn refused(&self, status: u16, said: &str) -> ClientError {
+        let why = super::output::printable(said).chars().take(SAID_CHARS_MAX).collect();
+        ClientError::Refused { node: self.base.clone(), status, why }
+    }
+
     fn read(&self, outcome: Result<Response<Body>, ureq::Error>) -> Result<Answer, ClientError> {
         let lost = |error: ureq::Error| match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
@@ -114,7 +125,7 @@ impl Answer {
         if self.status.is_success() {
             return Ok(self);
         }
-        Err(ClientError::Refused { node: client.base.clone(), status: self.status.as_u16(), why: self.text() })
+        Err(client.refused(self.status.as_u16(), &self.text()))
     }
 
     /// Reads the body as JSON.

@@ -1,16 +1,19 @@
 //! `logmesh query`: asks a node a LogQL query for the whole mesh, and tells how complete the answer is.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::client::{Answer, Target};
-use super::output::{Colour, Paint, printable, warn};
+use super::entries::{self, Direction, Output, StreamEntries};
+use super::output::{Colour, Paint, human_bytes, human_count, human_duration, printable, warn};
+use super::samples::{self, Point, Sample, Series};
+use super::tail::Follow;
 use super::{Exit, Failure};
 use crate::config::{parse_duration, show_duration};
 
@@ -50,6 +53,12 @@ pub(super) struct Query {
     /// Print the node's answer as it came
     #[arg(long, conflicts_with = "output")]
     json: bool,
+    /// Go on with entries as they come in, as `logmesh tail` does
+    #[arg(long, short, conflicts_with_all = ["from", "to", "direction", "step", "strict", "json"])]
+    follow: bool,
+    /// With --follow: how long entries wait for older ones of other nodes, at most 5s
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, requires = "follow")]
+    delay_for: Duration,
     /// The tenant, or several as A|B
     #[arg(long, env = "LOGMESH_TENANT")]
     tenant: Option<String>,
@@ -57,30 +66,33 @@ pub(super) struct Query {
     target: Target,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Direction {
-    /// The oldest first
-    Forward,
-    /// The newest first
-    Backward,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// Time, labels and line
-    Default,
-    /// The line only
-    Raw,
-    /// One JSON object an entry
-    Jsonl,
-}
-
 /// What a node answers, as far as it is shown.
 #[derive(Debug, Deserialize)]
 struct Reply {
-    data: Found,
+    data: Data,
     #[serde(default)]
     warnings: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    #[serde(flatten)]
+    found: Found,
+    #[serde(default)]
+    stats: Stats,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Stats {
+    #[serde(default)]
+    summary: Summary,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Summary {
+    total_bytes_processed: u64,
+    total_lines_processed: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,45 +104,22 @@ enum Found {
     Scalar(Point),
 }
 
-#[derive(Debug, Deserialize)]
-struct StreamEntries {
-    stream: BTreeMap<String, String>,
-    values: Vec<Entry>,
-}
-
-/// Nanoseconds as text, the line, and perhaps metadata, which the labels repeat.
-#[derive(Debug, Deserialize)]
-struct Entry {
-    nanos: String,
-    line: String,
-    #[serde(default)]
-    _metadata: IgnoredAny,
-}
-
-#[derive(Debug, Deserialize)]
-struct Series {
-    metric: BTreeMap<String, String>,
-    values: Vec<Point>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Sample {
-    metric: BTreeMap<String, String>,
-    value: Point,
-}
-
-/// Seconds, and a number as text.
-#[derive(Debug, Deserialize)]
-struct Point(f64, String);
-
 impl Query {
     /// Asks, prints what was found, and warns of what may be missing.
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        if self.follow {
+            let (logql, tenant, target) = (self.logql.as_str(), self.tenant.as_deref(), &self.target);
+            let Self { since, limit, delay_for, output, .. } = self;
+            return Follow { logql, since, limit, delay_for, output, tenant, target }.run();
+        }
         let client = self.target.client(ANSWER_TIMEOUT);
         let parameters = self.parameters();
         let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let tenant = self.tenant.as_deref().map(|tenant| ("X-Scope-OrgID", tenant));
-        let answer = client.get("/loki/api/v1/query_range", &parameters, tenant.as_slice())?;
+        let waiting = Waiting::begin();
+        let answer = client.get("/loki/api/v1/query_range", &parameters, tenant.as_slice());
+        let took = waiting.end();
+        let answer = answer?;
         if self.strict && answer.status == 503 && answer.complete == Some(false) {
             warn(&answer.text());
             return Ok(Exit::Incomplete);
@@ -142,9 +131,10 @@ impl Query {
             out.write_all(&answer.body)?;
             out.write_all(b"\n")?;
         } else {
-            self.print(&mut out, reply.data, Paint::stdout())?;
+            self.print(&mut out, reply.data.found, Paint::stdout())?;
         }
         out.flush()?;
+        tell_work(took, &reply.data.stats.summary);
         Ok(tell_completeness(&answer, &reply.warnings))
     }
 
@@ -166,54 +156,47 @@ impl Query {
     }
 
     fn print(&self, out: &mut impl Write, found: Found, paint: Paint) -> io::Result<()> {
+        let how = (self.output, paint);
         match found {
-            Found::Streams(streams) => self.print_entries(out, &streams, paint),
-            Found::Matrix(series) => series.iter().try_for_each(|series| print_series(out, series, paint)),
-            Found::Vector(samples) => samples.iter().try_for_each(|sample| {
-                writeln!(out, "{} {}", paint.paint(Colour::Blue, &labels_text(&sample.metric)), sample.value.1)
-            }),
-            Found::Scalar(point) => writeln!(out, "{}", point.1),
+            Found::Streams(streams) => entries::print(out, &streams, self.direction, how),
+            Found::Matrix(series) => samples::print(out, &samples::of_matrix(&series), how),
+            Found::Vector(vector) => samples::print(out, &samples::of_vector(&vector), how),
+            Found::Scalar(point) => samples::print(out, &samples::of_scalar(&point, &BTreeMap::new()), how),
         }
-    }
-
-    fn print_entries(&self, out: &mut impl Write, streams: &[StreamEntries], paint: Paint) -> io::Result<()> {
-        let of_stream = |stream: &StreamEntries| labels_text(&stream.stream);
-        let texts: Vec<String> = streams.iter().map(of_stream).collect();
-        let mut entries: Vec<(i64, usize, &Entry)> = Vec::new();
-        for (at, stream) in streams.iter().enumerate() {
-            entries.extend(stream.values.iter().map(|entry| (entry.nanos.parse().unwrap_or(0), at, entry)));
-        }
-        // Stable, so that entries of one nanosecond stay in the order in which the node gave them.
-        match self.direction {
-            Direction::Forward => entries.sort_by_key(|entry| entry.0),
-            Direction::Backward => entries.sort_by_key(|entry| std::cmp::Reverse(entry.0)),
-        }
-        for (nanos, at, entry) in entries {
-            match self.output {
-                Output::Raw => writeln!(out, "{}", entry.line)?,
-                Output::Jsonl => {
-                    let object = serde_json::json!({
-                        "timestamp": nanos.to_string(), "labels": streams[at].stream, "line": entry.line,
-                    });
-                    writeln!(out, "{object}")?;
-                }
-                Output::Default => {
-                    let time = paint.paint(Colour::Dim, &local_time(nanos));
-                    writeln!(out, "{time} {} {}", paint.paint(Colour::Blue, &texts[at]), printable(&entry.line))?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
-fn print_series(out: &mut impl Write, series: &Series, paint: Paint) -> io::Result<()> {
-    writeln!(out, "{}", paint.paint(Colour::Blue, &labels_text(&series.metric)))?;
-    for Point(seconds, value) in &series.values {
-        let nanos = (seconds * 1e9) as i64;
-        writeln!(out, "  {} {value}", paint.paint(Colour::Dim, &local_time(nanos)))?;
+/// Shows at a terminal that an answer takes its time.
+struct Waiting {
+    begun: Instant,
+    bar: ProgressBar,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        // It hides itself where the standard error is no terminal.
+        let bar = ProgressBar::new_spinner().with_message("asking the mesh");
+        let style = ProgressStyle::with_template("{spinner} {msg} for {elapsed}").expect("the template is sound");
+        bar.set_style(style);
+        bar.enable_steady_tick(PROGRESS_AFTER);
+        Self { begun: Instant::now(), bar }
     }
-    Ok(())
+
+    /// Returns how long it took.
+    fn end(self) -> Duration {
+        self.bar.finish_and_clear();
+        self.begun.elapsed()
+    }
+}
+
+/// Tells a person what a long query has looked at.
+fn tell_work(took: Duration, summary: &Summary) {
+    if took < LONG_QUERY || !io::stderr().is_terminal() {
+        return;
+    }
+    let (bytes, lines) = (human_bytes(summary.total_bytes_processed), human_count(summary.total_lines_processed));
+    let text = format!("{bytes} in {lines} lines scanned in {}", human_duration(took));
+    let _ = writeln!(io::stderr(), "{}", Paint::stderr().paint(Colour::Dim, &text));
 }
 
 /// Warns of what may be missing. An incomplete answer that was not asked to be complete is still an answer.
@@ -225,19 +208,6 @@ fn tell_completeness(answer: &Answer, warnings: &[String]) -> Exit {
         warn("the answer may be incomplete");
     }
     Exit::Done
-}
-
-fn labels_text(labels: &BTreeMap<String, String>) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={:?}", printable(value))).collect();
-    format!("{{{}}}", pairs.join(", "))
-}
-
-/// Returns local time to the millisecond, with the offset, so that it can be compared and typed again.
-fn local_time(nanos: i64) -> String {
-    let Ok(timestamp) = jiff::Timestamp::from_nanosecond(i128::from(nanos)) else {
-        return nanos.to_string();
-    };
-    timestamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
 /// Reads a time in one of the forms that people and programs write, as nanoseconds since 1970.
@@ -254,6 +224,10 @@ fn parse_time(typed: &str) -> Result<i64, String> {
     i64::try_from(timestamp.as_nanosecond()).map_err(|_| format!("{typed:?} is too far away"))
 }
 
+/// A spinner is shown once a query takes so long.
+const PROGRESS_AFTER: Duration = Duration::from_millis(300);
+/// What was scanned is told of queries that took so long.
+const LONG_QUERY: Duration = Duration::from_secs(1);
 /// Longer than any `query.timeout` that makes sense at a terminal.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -276,7 +250,7 @@ mod tests {
     fn printed(arguments: &[&str], reply: &str) -> String {
         let reply: Reply = serde_json::from_str(reply).unwrap();
         let mut out = Vec::new();
-        query(arguments).print(&mut out, reply.data, Paint::plain()).unwrap();
+        query(arguments).print(&mut out, reply.data.found, Paint::plain()).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -295,16 +269,22 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_printed_by_series() {
-        let matrix =
-            r#"{"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1.5,"2"],[2.5,"3"]]}]}}"#;
+    fn numbers_of_every_kind_are_shown() {
+        let matrix = r#"{"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1.5,"2"]]}]}}"#;
         let text = printed(&[], matrix);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!((lines[0], lines.len()), ("{a=\"b\"}", 3));
-        assert!(lines[1].contains(":01.500") && lines[1].ends_with(" 2"), "{text}");
+        assert!(text.contains(":01.500") && text.ends_with("b  2\n"), "{text}");
         let vector = r#"{"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"7"]}]}}"#;
-        assert_eq!(printed(&[], vector), "{} 7\n");
-        assert_eq!(printed(&[], r#"{"data":{"resultType":"scalar","result":[1,"7"]}}"#), "7\n");
+        assert_eq!(printed(&["--output", "raw"], vector), "7\n");
+        assert_eq!(printed(&["--output", "raw"], r#"{"data":{"resultType":"scalar","result":[1,"7"]}}"#), "7\n");
+    }
+
+    #[test]
+    fn what_was_scanned_is_read() {
+        let stats = r#""stats":{"summary":{"totalBytesProcessed":9,"totalLinesProcessed":3,"execTime":0.1}}"#;
+        let reply = format!("{{\"data\":{{\"resultType\":\"streams\",\"result\":[],{stats}}}}}");
+        let reply: Reply = serde_json::from_str(&reply).unwrap();
+        let summary = reply.data.stats.summary;
+        assert_eq!((summary.total_bytes_processed, summary.total_lines_processed), (9, 3));
     }
 
     #[test]
