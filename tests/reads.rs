@@ -198,10 +198,11 @@ fn one_read_may_be_of_several_tenants() {
         lines.sort_by(|one, other| one.1.cmp(&other.1));
         lines
     };
-    let labels = json!({ "app": "x" });
+    let labels = json!({ "app": "x", "detected_level": "unknown" });
     assert_eq!(lines("a", r#"{app="x"}"#), [(labels.clone(), "from a".to_owned())]);
-    let a = (json!({ "app": "x", "__tenant_id__": "a" }), "from a".to_owned());
-    let mine = json!({ "app": "x", "__tenant_id__": "b", "original___tenant_id__": "mine" });
+    let a = (json!({ "app": "x", "detected_level": "unknown", "__tenant_id__": "a" }), "from a".to_owned());
+    let mine =
+        json!({ "app": "x", "detected_level": "unknown", "__tenant_id__": "b", "original___tenant_id__": "mine" });
     let b = (mine, "from b".to_owned());
     assert_eq!(lines("a|b", r#"{app="x"}"#), [a.clone(), b.clone()]);
     assert_eq!(lines("b|a|a", r#"{app="x", __tenant_id__=~"a.*"}"#), std::slice::from_ref(&a));

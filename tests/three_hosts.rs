@@ -45,7 +45,11 @@ fn times_and_metadata_come_out_as_they_went_in() {
         let params = [("query", r#"{app="exact"} | trace="t1""#)];
         let reply = mesh.client(node).get_with("/loki/api/v1/query_range", &params).unwrap();
         let result = reply.json()["data"]["result"].clone();
-        assert_eq!(result[0]["stream"], serde_json::json!({ "app": "exact", "trace": "t1" }), "{result}");
+        assert_eq!(
+            result[0]["stream"],
+            serde_json::json!({ "app": "exact", "detected_level": "unknown", "trace": "t1" }),
+            "{result}"
+        );
         assert_eq!(result[0]["values"], serde_json::json!([[at.to_string(), "ünï \"q\""]]), "{result}");
     }
 }

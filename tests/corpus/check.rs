@@ -193,6 +193,8 @@ fn request(query: &str, ask: &str) -> Option<Request> {
 const SETTINGS: &[(&str, &str)] = &[
     ("LOGMESH_RETENTION", "36500d"),
     ("LOGMESH_LIMITS_PAST_MAX", "36400d"),
+    // The engine's own answers know nothing of what ways in add.
+    ("LOGMESH_LIMITS_DETECT_LEVELS", "false"),
     ("LOGMESH_STORE_SEAL_AFTER_QUIET", "1s"),
     ("LOGMESH_LOG", "warn"),
 ];

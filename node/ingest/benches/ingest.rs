@@ -37,7 +37,16 @@ fn main() {
     report("otlp json", &json, &|body| push(otlp::decode_json(body, &limits, NOW)));
     let labels = [("app".to_owned(), "web".to_owned())];
     let plain: Vec<&str> = logs.iter().flat_map(|(_, lines)| lines.iter().map(String::as_str)).collect();
-    report("lines", plain.join("\n").as_bytes(), &|body| push(lines::decode(body, &labels, &limits, NOW)));
+    let body = plain.join("\n");
+    report("lines", body.as_bytes(), &|body| push(lines::decode(body, &labels, &limits, NOW)));
+    // What finding the levels of lines costs: the same without, and what the difference is as a speed of its own.
+    let without = Limits { detect_levels: false, ..Limits::default() };
+    report("lines, no levels", body.as_bytes(), &|body| push(lines::decode(body, &labels, &without, NOW)));
+    let seconds = |limits: &Limits| {
+        best_seconds(|| drop(black_box(lines::decode(black_box(body.as_bytes()), &labels, limits, NOW))))
+    };
+    let cost = (seconds(&limits) - seconds(&without)).max(1e-9);
+    println!("levels alone: {:.0} MB/s, {:.0} ns/record", bytes as f64 / cost / 1e6, cost * 1e9 / plain.len() as f64);
 }
 
 /// Returns the least CPU time of a run among ten rounds, for the machine does other things too. A round is long enough for

@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::accepted::{Accepted, Group};
 use crate::body::{BodyError, shortened};
 use crate::labels::LabelFlaw;
+use crate::level::{DETECTED_LEVEL, Level, is_level_key};
 use crate::limits::Limits;
 use crate::metadata::Metadata;
 
@@ -26,6 +27,8 @@ pub(crate) struct Intake<'a> {
     group_at: usize,
     chunks_bytes: usize,
     accepted: Accepted,
+    /// A record's metadata with the level behind it.
+    with_level: Vec<u8>,
 }
 
 /// A stream's place in its [`Intake`].
@@ -46,6 +49,7 @@ impl<'a> Intake<'a> {
             group_at: 0,
             chunks_bytes: 0,
             accepted: Accepted::default(),
+            with_level: Vec::new(),
         }
     }
 
@@ -71,7 +75,7 @@ impl<'a> Intake<'a> {
         }
         let at = StreamAt(self.streams.len());
         self.streams.push(match read() {
-            Ok(labels) => Stream::Good(labels.to_bytes()),
+            Ok(labels) => Stream::Good { labels: labels.to_bytes(), level: StreamLevel::of(&labels) },
             Err(flaw) => Stream::Bad { flaw, spelling: Some(shortened(&String::from_utf8_lossy(spelling))) },
         });
         self.seen.insert(spelling, at);
@@ -86,7 +90,7 @@ impl<'a> Intake<'a> {
         metadata: &Metadata,
         line: &str,
     ) -> Result<(), BodyError> {
-        let Stream::Good(labels) = &self.streams[stream.0] else {
+        let Stream::Good { labels, level } = &self.streams[stream.0] else {
             self.reject(stream, &Flaw::Stream);
             return Ok(());
         };
@@ -101,7 +105,17 @@ impl<'a> Intake<'a> {
                 return Ok(());
             }
         };
-        let grown = group.push((stream, labels), timestamp, metadata.bytes(), line);
+        let level = if self.limits.detect_levels { level.of_record(metadata, line) } else { None };
+        let metadata = match level {
+            None => metadata.bytes(),
+            Some(level) => {
+                self.with_level.clear();
+                self.with_level.extend_from_slice(metadata.bytes());
+                level.put(&mut self.with_level);
+                &self.with_level
+            }
+        };
+        let grown = group.push((stream, labels), timestamp, metadata, line);
         self.chunks_bytes = self.chunks_bytes.saturating_add(grown);
         if self.chunks_bytes > self.limits.chunks_bytes_max {
             let (what, limit) = ("decoded records", self.limits.chunks_bytes_max);
@@ -129,7 +143,7 @@ impl<'a> Intake<'a> {
     pub(crate) fn reject(&mut self, stream: StreamAt, flaw: &Flaw) {
         let rejected = &mut self.accepted.rejected;
         match &self.streams[stream.0] {
-            Stream::Good(labels) => {
+            Stream::Good { labels, .. } => {
                 return rejected.add(|| {
                     let shown = Labels::from_bytes(labels).map(|labels| labels.to_string()).unwrap_or_default();
                     format!("stream {}: {flaw}", shortened(&shown))
@@ -151,9 +165,43 @@ impl<'a> Intake<'a> {
 
 /// A stream as far as its records need it: its canonical labels, or why it has none.
 enum Stream {
-    Good(Vec<u8>),
+    Good { labels: Vec<u8>, level: StreamLevel },
     Bad { flaw: LabelFlaw, spelling: Option<String> },
     Told,
+}
+
+/// What the labels of a stream say of its records' level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamLevel {
+    /// The sender has detected it itself.
+    Detected,
+    /// All have this one, unless they say otherwise.
+    Is(Level),
+    /// Nothing.
+    Open,
+}
+
+impl StreamLevel {
+    fn of(labels: &Labels) -> Self {
+        if labels.value(DETECTED_LEVEL).is_some() {
+            return StreamLevel::Detected;
+        }
+        let named = labels.iter().filter(|(name, _)| is_level_key(name));
+        named
+            .filter_map(|(_, value)| Level::of_value(value.as_bytes()))
+            .next()
+            .map_or(StreamLevel::Open, StreamLevel::Is)
+    }
+
+    /// Returns the level that a record is to be given.
+    fn of_record(self, metadata: &Metadata, line: &str) -> Option<Level> {
+        match self {
+            StreamLevel::Detected => None,
+            _ if metadata.has_detected_level() => None,
+            StreamLevel::Is(level) => Some(metadata.level().unwrap_or(level)),
+            StreamLevel::Open => Some(metadata.level().unwrap_or_else(|| Level::of_line(line.as_bytes()))),
+        }
+    }
 }
 
 /// The chunks of one window; the last is still written.

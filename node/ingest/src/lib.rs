@@ -13,6 +13,7 @@ mod body;
 mod intake;
 mod json;
 mod labels;
+mod level;
 mod limits;
 pub mod lines;
 pub mod loki_push;
@@ -26,4 +27,5 @@ mod sample;
 
 pub use accepted::{Accepted, Group, Rejected};
 pub use body::{BodyError, Form, decompress};
+pub use level::LEVEL_SCAN_BYTES;
 pub use limits::{Limits, LimitsError};

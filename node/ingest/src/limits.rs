@@ -6,6 +6,8 @@ use logmesh_protocol::batch::BATCH_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::level::ENTRY_BYTES_MAX;
+
 /// The bounds of one request. Bytes are bytes, times are wall-clock time against the `now` of the request.
 ///
 /// A record beyond a bound is rejected by name and the rest of its request kept, unless said otherwise.
@@ -24,6 +26,8 @@ pub struct Limits {
     pub metadata_bytes_max: usize,
     /// The most metadata entries of a record. Loki's `max_structured_metadata_entries_count`.
     pub metadata_entries_max: usize,
+    /// Whether records get the metadata entry `detected_level`. Loki's `discover_log_levels`.
+    pub detect_levels: bool,
     /// How far in the future a record may lie. Loki's `creation_grace_period`.
     #[serde(rename = "future_seconds_max", with = "seconds")]
     pub future_max: Duration,
@@ -73,7 +77,7 @@ impl Limits {
         let label = self.label_name_bytes_max.saturating_add(self.label_value_bytes_max).saturating_add(LENGTHS_BYTES);
         let labels = label.saturating_mul(self.label_names_max);
         let metadata = self.metadata_entries_max.saturating_mul(LENGTHS_BYTES).saturating_add(self.metadata_bytes_max);
-        self.line_bytes_max.saturating_add(labels).saturating_add(metadata)
+        self.line_bytes_max.saturating_add(labels).saturating_add(metadata).saturating_add(ENTRY_BYTES_MAX)
     }
 }
 
@@ -86,6 +90,7 @@ impl Default for Limits {
             label_value_bytes_max: 2048,
             metadata_bytes_max: 64 << 10,
             metadata_entries_max: 128,
+            detect_levels: true,
             future_max: Duration::from_secs(10 * 60),
             past_max: Duration::from_secs(7 * 86_400),
             body_bytes_max: 100 << 20,

@@ -4,6 +4,7 @@ use logmesh_protocol::record::{metadata_pairs, put_metadata};
 
 use crate::intake::Flaw;
 use crate::labels::is_name;
+use crate::level::{DETECTED_LEVEL, Level, is_level_key};
 use crate::limits::Limits;
 
 /// The metadata of one record. One is kept for a whole request and cleared for each record.
@@ -13,6 +14,11 @@ pub(crate) struct Metadata {
     names: Vec<(u32, u32)>,
     text_bytes: usize,
     flaw: Option<Flaw>,
+    /// What the first entry that holds a level says, and OpenTelemetry's number.
+    level: Option<Level>,
+    severity: Option<Level>,
+    /// Whether the sender has detected the level itself.
+    detected: bool,
     name: String,
     entries_max: usize,
     bytes_max: usize,
@@ -25,6 +31,9 @@ impl Metadata {
             names: Vec::new(),
             text_bytes: 0,
             flaw: None,
+            level: None,
+            severity: None,
+            detected: false,
             name: String::new(),
             entries_max: limits.metadata_entries_max,
             bytes_max: limits.metadata_bytes_max,
@@ -35,6 +44,7 @@ impl Metadata {
         self.bytes.clear();
         self.names.clear();
         (self.text_bytes, self.flaw) = (0, None);
+        (self.level, self.severity, self.detected) = (None, None, false);
     }
 
     /// Appends an entry. What is not a letter, a digit or `_` in its name becomes `_`, so that queries can say it. The
@@ -71,6 +81,27 @@ impl Metadata {
         let name_end = self.bytes.len() - value.len() - varint_bytes(value.len());
         self.names.push(((name_end - name.len()) as u32, name_end as u32));
         self.text_bytes = text_bytes;
+        self.note_level(name, value);
+    }
+
+    fn note_level(&mut self, name: &str, value: &str) {
+        if is_level_key(name) {
+            self.level = self.level.or_else(|| Level::of_value(value.as_bytes()));
+        } else if name == SEVERITY_NUMBER {
+            self.severity = self.severity.or_else(|| Level::of_severity_number(value));
+        } else if name == DETECTED_LEVEL {
+            self.detected = true;
+        }
+    }
+
+    /// Returns the level that the entries tell.
+    pub(crate) fn level(&self) -> Option<Level> {
+        self.level.or(self.severity)
+    }
+
+    /// Tells whether the sender has detected the level itself.
+    pub(crate) fn has_detected_level(&self) -> bool {
+        self.detected
     }
 
     /// Appends all entries of `shared`; one whose name is taken gets the prefix that `prefix` has for its place.
@@ -82,6 +113,9 @@ impl Metadata {
             self.bytes.extend_from_slice(&shared.bytes);
             self.names.extend(shared.names.iter().map(|(from, to)| (from + offset, to + offset)));
             self.text_bytes += shared.text_bytes;
+            self.level = self.level.or(shared.level);
+            self.severity = self.severity.or(shared.severity);
+            self.detected |= shared.detected;
             return;
         }
         for (at, (name, value)) in metadata_pairs(&shared.bytes).into_iter().enumerate() {
@@ -117,6 +151,9 @@ impl Metadata {
         self.flaw.as_ref()
     }
 }
+
+/// OpenTelemetry's number of a record's severity.
+const SEVERITY_NUMBER: &str = "severity_number";
 
 /// Returns `name` with `_` for all that a name cannot have, and `key_` before a digit.
 pub(crate) fn sanitised(name: &str) -> String {

@@ -5,14 +5,28 @@ use logmesh_protocol::segment::Window;
 use logmesh_protocol::time::Timestamp;
 
 use crate::Accepted;
+use crate::level::DETECTED_LEVEL;
 
 /// A record as plain as can be: labels as a selector, nanoseconds, metadata, line.
 pub(crate) type Row = (String, i64, Vec<(String, String)>, String);
 
 pub(crate) const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
 
-/// Reads all chunks again, in the order of the groups, and checks that all counts are true.
+/// Reads all chunks again, in the order of the groups, and checks that all counts are true. The level that each record has
+/// been given is left out; see [`levels`].
 pub(crate) fn rows(accepted: &Accepted) -> Vec<Row> {
+    let mut rows = rows_with_levels(accepted);
+    rows.iter_mut().for_each(|row| row.2.retain(|(name, _)| name != DETECTED_LEVEL));
+    rows
+}
+
+/// Returns the level of each record, in the order of [`rows`].
+pub(crate) fn levels(accepted: &Accepted) -> Vec<Option<String>> {
+    let level = |row: Row| row.2.into_iter().find(|(name, _)| name == DETECTED_LEVEL).map(|(_, value)| value);
+    rows_with_levels(accepted).into_iter().map(level).collect()
+}
+
+fn rows_with_levels(accepted: &Accepted) -> Vec<Row> {
     let mut rows = Vec::new();
     for group in &accepted.groups {
         let before = rows.len();

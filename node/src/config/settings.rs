@@ -150,6 +150,8 @@ settings! {
     "limits.metadata_bytes_max": limits.metadata_bytes_max as size;
     /// The most metadata entries of a record.
     "limits.metadata_entries_max": limits.metadata_entries_max as count;
+    /// Whether records are given the metadata entry detected_level: true or false.
+    "limits.detect_levels": limits.detect_levels as plain;
     /// How far ahead of the node's clock a record may be.
     "limits.future_max": limits.future_max as duration;
     /// How old a record may be when it comes in.

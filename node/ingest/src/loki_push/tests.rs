@@ -316,3 +316,27 @@ fn times_before_1970_have_no_window() {
     let accepted = decode_json(body.as_bytes(), &limits, Timestamp::from_nanos(0)).unwrap();
     assert_eq!((accepted.record_count, accepted.rejected.count), (1, 1));
 }
+
+#[test]
+fn each_record_is_given_its_level_unless_it_has_one() {
+    let body = json!({"streams": [
+        {"stream": {"a": "b"}, "values": [
+            ["1700000000000000000", "level=warn x"],
+            ["1700000000000000000", "an error", {"severity": "DEBUG"}],
+            ["1700000000000000000", "an error", {"severity": "odd"}],
+            ["1700000000000000000", "an error", {"detected_level": "mine"}],
+            ["1700000000000000000", "plain"],
+        ]},
+        {"stream": {"level": "Critical"}, "values": [["1700000000000000000", "an error"]]},
+        {"stream": {"detected_level": "own"}, "values": [["1700000000000000000", "an error"]]},
+    ]})
+    .to_string();
+    let levels = |limits: &Limits| {
+        let levels = crate::sample::levels(&decode_json(body.as_bytes(), limits, NOW).unwrap());
+        levels.into_iter().map(|level| level.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let expected = ["warn", "debug", "error", "mine", "unknown", "critical", ""];
+    assert_eq!(levels(&Limits::default()), expected);
+    let without = Limits { detect_levels: false, ..Limits::default() };
+    assert_eq!(levels(&without), ["", "", "", "mine", "", "", ""]);
+}

@@ -362,3 +362,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_severity_is_a_level() {
+    let with = |number: i32, text: &str| LogRecord {
+        severity_number: number,
+        severity_text: text.to_owned(),
+        ..record("an error")
+    };
+    let records = vec![with(13, ""), with(13, "FATAL"), with(13, "odd"), with(0, "")];
+    let accepted = decode(&request(Vec::new(), records), &Limits::default());
+    let levels: Vec<Option<String>> = crate::sample::levels(&accepted);
+    assert_eq!(levels, ["warn", "fatal", "warn", "error"].map(|level| Some(level.to_owned())));
+}
