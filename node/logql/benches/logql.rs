@@ -5,10 +5,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmesh_logql::{Direction, Merge, QueryParams, Stats, parse, plan};
+use logmesh_logql::{Direction, Merge, Miner, QueryParams, Stats, Template, TemplateRow, parse, plan};
 use logmesh_protocol::record::{Labels, put_metadata};
 use logmesh_protocol::rows::{Rows, StreamRows};
-use logmesh_protocol::time::Timestamp;
+use logmesh_protocol::time::{TimeRange, Timestamp};
 
 /// What is asked, over which rows, and the floor in MB/s that the issue names, if it names one.
 struct Case {
@@ -110,6 +110,84 @@ fn main() {
         println!("{:<26} {speed:>10.0} {floor:>10} {rows:>12.0} {kept:>8}", case.name);
     }
     println!("{} MB in {} blocks; {missed} below their floor", bytes >> 20, json.len());
+    for (name, blocks) in [("patterns, json", &json), ("patterns, logfmt", &logfmt)] {
+        let speed = megabytes_per_second(blocks, mine);
+        println!("{name:<26} {speed:>10.0}");
+    }
+    for (name, text) in [("template, simple", "{{.app}} {{.env}}: {{__line__}}"), ("template, functions", FUNCTIONS)] {
+        let mut template = Template::parse("line", text).expect("a template");
+        let speed = megabytes_per_second(&json, |rows| render(&mut template, rows));
+        println!("{name:<26} {speed:>10.0}");
+    }
+}
+
+/// A template with what people write often.
+const FUNCTIONS: &str =
+    "{{ if contains \"latency\" __line__ }}{{ .app | upper | printf \"%-8s\" }} {{ __line__ | trunc 80 }}{{ end }}";
+
+/// Returns how many megabytes of lines a second of CPU time goes through.
+fn megabytes_per_second(blocks: &[Rows], mut run: impl FnMut(&Rows)) -> f64 {
+    let (began, mut bytes) = (cpu_seconds(), 0);
+    while cpu_seconds() - began < CASE_SECONDS {
+        for rows in blocks {
+            run(rows);
+            bytes += rows.lines.len();
+        }
+    }
+    bytes as f64 / 1e6 / (cpu_seconds() - began)
+}
+
+fn mine(rows: &Rows) {
+    let hour = TimeRange {
+        start: Timestamp::from_nanos(START),
+        end: Timestamp::from_nanos(START).saturating_add(Duration::from_secs(3_600)),
+    };
+    let mut miner = Miner::new(hour, Duration::from_secs(60));
+    for row in 0..rows.len() {
+        let line = std::str::from_utf8(rows.line(row)).expect("generated lines are UTF-8");
+        miner.add(line, rows.timestamps[row]);
+    }
+    black_box(miner.finish());
+}
+
+fn render(template: &mut Template, rows: &Rows) {
+    let mut out = String::new();
+    for stream in &rows.streams {
+        for row in stream.rows.clone() {
+            let line = std::str::from_utf8(rows.line(row)).expect("generated lines are UTF-8");
+            out.clear();
+            template.render(&Row { labels: &stream.labels, line }, &mut out).expect("no failure");
+            black_box(&out);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Row<'a> {
+    labels: &'a Labels,
+    line: &'a str,
+}
+
+impl TemplateRow for Row<'_> {
+    fn label(&self, name: &str) -> Option<&str> {
+        self.labels.value(name)
+    }
+
+    fn each_label<'r>(&'r self, each: &mut dyn FnMut(&'r str, &'r str)) {
+        self.labels.iter().for_each(|(name, value)| each(name, value));
+    }
+
+    fn line(&self) -> &str {
+        self.line
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        Timestamp::from_nanos(START)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(START)
+    }
 }
 
 /// Runs a query over the blocks.

@@ -12,6 +12,7 @@ mod error;
 mod exact;
 mod ip;
 mod lexer;
+mod miner;
 mod parser;
 mod partial;
 mod paths;
@@ -37,6 +38,9 @@ pub use ast::{
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};
 pub use exact::{ExactSum, Moments};
+pub use miner::{
+    CLUSTERS_MAX, Miner, PATTERN_SAMPLES_MAX, PATTERNS_MERGED_MAX, Pattern, PatternPart, PatternRunner, merge_patterns,
+};
 pub use parser::{NESTING_MAX, QUERY_BYTES_MAX, REGEXES_MAX, TERMS_MAX, parse, parse_selector};
 pub use partial::{Entry, Pane, Partial, SeriesPart};
 pub use plan::{

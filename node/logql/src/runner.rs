@@ -127,7 +127,7 @@ pub(crate) fn rows_within(rows: &Rows, range: &Range<usize>, time: TimeRange) ->
 }
 
 /// Returns how many bytes the lines of `range` have.
-fn lines_bytes(rows: &Rows, range: &Range<usize>) -> u64 {
+pub(crate) fn lines_bytes(rows: &Rows, range: &Range<usize>) -> u64 {
     match range.end.checked_sub(1) {
         Some(last) if range.start <= last => (rows.line_range(last).end - rows.line_range(range.start).start) as u64,
         _ => 0,
