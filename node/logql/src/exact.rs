@@ -161,6 +161,17 @@ impl ExactSum {
         whole.rounded()
     }
 
+    /// Returns the mean of `count` numbers of which this is the sum, also where the sum itself is too large for a number.
+    pub fn mean(&self, count: u64) -> f64 {
+        let (value, count) = (self.value(), count as f64);
+        if value.is_finite() || self.is_odd() {
+            return value / count;
+        }
+        // Two limbs lower it is 2^64 times less.
+        let lowered = ExactSum { low: self.low - 2, ..self.clone() };
+        lowered.value() / count * power_of_two(2 * LIMB_BITS)
+    }
+
     /// Returns the value of a finite sum in canonical form.
     fn rounded(&self) -> f64 {
         let negative = self.limbs.last().is_some_and(|limb| *limb < 0);
@@ -410,6 +421,14 @@ mod tests {
         }
         assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).value().is_nan());
         assert!(sum(&[f64::NAN, 1.0]).value().is_nan());
+    }
+
+    #[test]
+    fn a_mean_is_a_number_where_the_sum_is_none() {
+        assert_eq!(sum(&[1e308, 1e308]).mean(2), 1e308);
+        assert_eq!(sum(&[-f64::MAX, -f64::MAX, -f64::MAX, -f64::MAX]).mean(4), -f64::MAX);
+        assert_eq!(sum(&[1.0, 2.0]).mean(2), 1.5);
+        assert_eq!(sum(&[f64::INFINITY, 2.0]).mean(2), f64::INFINITY);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Window for SumWindow {
 
     fn value(&mut self, _within: &[Pane], _start: usize, _step: usize) -> f64 {
         match self.divisor {
-            Divisor::Count => self.sum.value() / self.count as f64,
+            Divisor::Count => self.sum.mean(self.count),
             Divisor::Fixed(seconds) => self.sum.value() / seconds,
         }
     }

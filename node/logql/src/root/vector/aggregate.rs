@@ -64,22 +64,22 @@ fn fold_values(op: VectorOp, mut values: impl Iterator<Item = f64>) -> Option<f6
         VectorOp::Stdvar => variance(all),
         VectorOp::Stddev => variance(all).sqrt(),
         VectorOp::Avg => {
-            let mut count = 0.0;
-            sum(all.inspect(|_| count += 1.0)) / count
+            let mut count = 0;
+            sum(all.inspect(|_| count += 1)).mean(count)
         }
         VectorOp::Sum
         | VectorOp::Topk
         | VectorOp::Bottomk
         | VectorOp::Sort
         | VectorOp::SortDesc
-        | VectorOp::ApproxTopk => sum(all),
+        | VectorOp::ApproxTopk => sum(all).value(),
     })
 }
 
-fn sum(values: impl Iterator<Item = f64>) -> f64 {
+fn sum(values: impl Iterator<Item = f64>) -> ExactSum {
     let mut sum = ExactSum::default();
     values.for_each(|value| sum.add(value));
-    sum.value()
+    sum
 }
 
 fn variance(values: impl Iterator<Item = f64>) -> f64 {

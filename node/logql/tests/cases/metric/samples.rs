@@ -382,6 +382,8 @@ const LIMITS: &[Case] = &[
     // Sums do not round on the way, so their order does not matter.
     (r#"sum_over_time({app="tenths"} | logfmt | unwrap v [10s])"#, "at 10", "{app=tenths} 0.6"),
     (r#"sum_over_time({app="huge"} | logfmt | unwrap v [2s])"#, "at 2", "{app=huge} +Inf"),
+    (r#"avg_over_time({app="huge"} | logfmt | unwrap v [2s]) / 1e308"#, "at 2", "{app=huge} 1"),
+    (r#"avg(max_over_time({app="huge"} | logfmt | unwrap v [2s]) by (app) or vector(1e308)) / 1e308"#, "at 2", "{} 1"),
     (r#"sum_over_time({app="huge"} | logfmt | unwrap v [10s]) / 1e308"#, "at 10", "{app=huge} 1"),
     (r#"sum_over_time({app="apart"} | logfmt | unwrap v [10s])"#, "at 10", "{app=apart} 1"),
     (
