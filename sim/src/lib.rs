@@ -13,5 +13,6 @@ pub mod network;
 pub mod oracle;
 mod queue;
 pub mod sample;
+pub mod scenario;
 pub mod spec;
 pub mod world;
