@@ -4,6 +4,7 @@
 //! ill, and the oracle judges what came of it.
 
 pub mod clock;
+pub mod compare;
 pub mod disk;
 pub mod fuzz;
 pub mod gossip;
@@ -11,7 +12,9 @@ pub mod host;
 pub mod hosts;
 pub mod network;
 pub mod oracle;
+pub mod progress;
 mod queue;
+pub mod report;
 pub mod sample;
 pub mod scenario;
 pub mod spec;

@@ -10,6 +10,7 @@ use logmesh_protocol::config::Config;
 use toml::de::DeTable;
 
 pub use self::mistake::{Mistake, Mistakes};
+pub use self::play::{Progress, play};
 pub use self::sentence::Act;
 use self::table::{Given, Table};
 pub use self::unit::Span;
@@ -17,8 +18,10 @@ use self::who::{Names, is_name};
 
 mod course;
 mod mistake;
+mod play;
 mod sentence;
 mod settings;
+mod staging;
 mod table;
 pub mod unit;
 mod who;
@@ -318,7 +321,7 @@ impl Work {
             copies: 2,
             to: (0..nodes.len()).collect(),
             tenants: 1,
-            retries: 0,
+            retries: 2,
             swings: None,
             queries: 0.2,
         }
