@@ -166,7 +166,7 @@ impl Scenario {
         for change in set {
             settings::change(&mut scenario, change).map_err(|mistake| Mistakes::new("--set", change, vec![mistake]))?;
         }
-        scenario.check_size().map_err(|what| refuse(vec![Mistake::new(0..0, "workload.rate", what)]))?;
+        scenario.check().map_err(|what| refuse(vec![Mistake::new(0..0, "", what)]))?;
         Ok(scenario)
     }
 
@@ -175,7 +175,11 @@ impl Scenario {
         self.sentences.iter().map(|sentence| sentence.to).max().unwrap_or_default()
     }
 
-    fn check_size(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
+        if self.calm_from() > self.lasts {
+            let [calm, lasts] = [self.calm_from(), self.lasts].map(course::shown);
+            return Err(format!("the timeline goes on until {calm}, and the run is over after {lasts}"));
+        }
         let batches =
             self.work.rate * f64::from(self.work.tenants) * self.work.to.len() as f64 * self.lasts.as_secs_f64();
         if batches <= BATCHES_MAX {

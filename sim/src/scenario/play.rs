@@ -118,7 +118,7 @@ impl<'a> Recorder<'a> {
             about: scenario.about.clone(),
             seed: scenario.seed,
             copies: scenario.config.copies,
-            ack_copies: scenario.work.copies,
+            ack_copies: scenario.work.copies.min(scenario.config.copies),
             lasts_s: scenario.lasts.as_secs_f64(),
             calm_from_s: scenario.calm_from().as_secs_f64(),
             step_s: step.as_secs_f64(),

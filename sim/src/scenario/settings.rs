@@ -54,6 +54,14 @@ pub(crate) fn change(scenario: &mut Scenario, change: &str) -> Result<(), Mistak
             let copies = value.parse().ok().filter(|copies| *copies > 0);
             scenario.work.copies = copies.ok_or_else(|| wrong("1 to 255 is wanted".into()))?;
         }
+        "duration" => {
+            scenario.lasts = unit::duration(value).map_err(wrong)?.clamp(Duration::from_secs(1), super::LASTS_MAX);
+        }
+        "timeline" if value == "none" => {
+            scenario.timeline.clear();
+            scenario.sentences.clear();
+        }
+        "timeline" => return Err(wrong("a timeline can only be left out: timeline=none".into())),
         "rate" => scenario.work.rate = unit::rate(value).map_err(wrong)?,
         "batch" => scenario.work.batch_bytes = unit::bytes(value).map_err(wrong)?.clamp(1, super::BATCH_BYTES_MAX),
         "queries" => scenario.work.queries = unit::rate(value).map_err(wrong)?,
@@ -115,5 +123,17 @@ const SIZES: &[(&str, Size)] = &[
 ];
 
 /// What else can be changed from the command line.
-const CHANGES: &[&str] =
-    &["copies", "ack_copies", "rate", "batch", "queries", "latency", "loss", "fsync", "repair_rate", "segment_batches"];
+const CHANGES: &[&str] = &[
+    "copies",
+    "duration",
+    "timeline",
+    "ack_copies",
+    "rate",
+    "batch",
+    "queries",
+    "latency",
+    "loss",
+    "fsync",
+    "repair_rate",
+    "segment_batches",
+];

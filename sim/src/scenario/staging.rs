@@ -74,7 +74,8 @@ impl Scenario {
             shape: self.work.swings.map_or(Shape::Steady, Shape::Diurnal),
             tenants: self.work.tenants,
             batch_bytes: (bytes, bytes),
-            copies: self.work.copies,
+            // As in production: nobody waits for more copies than there are to be.
+            copies: self.work.copies.min(self.config.copies),
             retries: self.work.retries,
             ..Load::default()
         };

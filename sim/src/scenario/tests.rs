@@ -129,7 +129,13 @@ fn changes_from_the_command_line_are_checked_as_the_file_is() {
     assert_eq!(set("repair_interval = 1m").unwrap().config.repair_interval, Duration::from_secs(60));
     assert_eq!(set("rate=5/s").unwrap().work.rate, 5.0);
     assert_eq!(set("segment_batches=9").unwrap().config.segment_batches_max, 9);
+    assert_eq!(set("duration=2m").unwrap().lasts, Duration::from_secs(120));
+    let text = with_timeline(&["at 5m crash a1"]);
+    let both = |one: &str| Scenario::read("x.toml", &text, &["duration=2m".into(), one.into()]);
+    assert_eq!(both("timeline=none").unwrap().timeline, []);
+    assert!(both("copies=2").unwrap_err().to_string().contains("the timeline goes on until 5m"));
     for (change, expected) in [
+        ("timeline=mine", "can only be left out"),
         ("copis=2", "there is no setting `copis`"),
         ("copies=0", "1 to 255, or `all`"),
         ("repair_interval=fast", "repair_interval: `fast` is no time"),
