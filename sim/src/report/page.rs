@@ -69,7 +69,7 @@ impl Page<'_> {
             return;
         }
         let chart = self.frame.story();
-        self.panel("What happens", "the scenario's timeline", &[], &chart, |_| String::new());
+        self.panel(("What happens", "the scenario's timeline"), &[], &chart, |_| String::new());
     }
 
     fn states(&mut self) {
@@ -97,7 +97,7 @@ impl Page<'_> {
             self.run.moments.iter().map(|m| (m.at_s, vec![per_second(m.accepted), per_second(m.refused)])).collect();
         let chart = self.stack(100.0, &points, &["ok", "bad"], show::significant);
         let legend = [("ok", "accepted"), ("bad", "refused or without a node")];
-        self.panel("Writes a second", "batches that clients brought", &legend, &chart, |m| {
+        self.panel(("Writes a second", "batches that clients brought"), &legend, &chart, |m| {
             format!(
                 "{} accepted, {} refused",
                 show::significant(per_second(m.accepted)),
@@ -118,7 +118,7 @@ impl Page<'_> {
         }
         let chart = chart.finish();
         let legend = [("p50", "half"), ("p99", "99 %"), ("most", "the slowest")];
-        self.panel("Acknowledged within", "how long clients wait", &legend, &chart, |m| match m.ack_ms {
+        self.panel(("Acknowledged within", "how long clients wait"), &legend, &chart, |m| match m.ack_ms {
             Some([p50, p99, most]) => format!("half {}, 99 % {}, all {}", millis(p50), millis(p99), millis(most)),
             None => "none".into(),
         });
@@ -137,7 +137,7 @@ impl Page<'_> {
         let chart = self.stack(100.0, &points, &["bad", "one", "short"], whole);
         let legend = [("bad", "on no disk"), ("one", "on one disk only"), ("short", "short of copies")];
         let about = format!("acknowledged batches on fewer than {copies} disks; nothing to see is good");
-        self.panel("Batches short of copies", &about, &legend, &chart, |m| {
+        self.panel(("Batches short of copies", &about), &legend, &chart, |m| {
             let on = m.copies.iter().enumerate().filter(|(_, count)| **count > 0);
             let on: Vec<String> = on.map(|(disks, count)| format!("{} on {disks}", show::count(*count))).collect();
             if on.is_empty() { "nothing written".into() } else { on.join(", ") }
@@ -164,7 +164,7 @@ impl Page<'_> {
             ("one", "lacked something, and said so"),
             ("bad", "wrongly said to be complete"),
         ];
-        self.panel("Answers", "what queries over everything claimed, and what was true", &legend, &chart, |m| {
+        self.panel(("Answers", "what queries over everything claimed, and what was true"), &legend, &chart, |m| {
             let [complete, unsure, incomplete, wrong] = numbers(m);
             format!("{complete} complete, {unsure} unsure, {incomplete} incomplete, {wrong} wrong; at most {} batches lacking", m.missing)
         });
@@ -173,7 +173,7 @@ impl Page<'_> {
     fn staleness(&mut self) {
         let points: Vec<_> = self.run.moments.iter().map(|m| (m.at_s, vec![m.staleness_s])).collect();
         let chart = self.stack(80.0, &points, &["one"], show::seconds);
-        self.panel("Staleness", "how old the oldest batch was that an answer lacked", &[], &chart, |m| {
+        self.panel(("Staleness", "how old the oldest batch was that an answer lacked"), &[], &chart, |m| {
             show::seconds(m.staleness_s)
         });
     }
@@ -243,16 +243,9 @@ impl Page<'_> {
         self.run.moments.iter().enumerate().map(|(index, moment)| read(index, moment)).collect()
     }
 
-    fn panel(
-        &mut self,
-        title: &str,
-        about: &str,
-        legend: &[(&str, &str)],
-        chart: &str,
-        read: impl Fn(&Moment) -> String,
-    ) {
+    fn panel(&mut self, words: (&str, &str), legend: &[(&str, &str)], chart: &str, read: impl Fn(&Moment) -> String) {
         let reads = self.read(|_, moment| read(moment));
-        self.panel_read((title, about), legend, chart, reads);
+        self.panel_read(words, legend, chart, reads);
     }
 
     fn panel_read(&mut self, (title, about): (&str, &str), legend: &[(&str, &str)], chart: &str, reads: Vec<String>) {

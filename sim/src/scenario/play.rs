@@ -37,10 +37,11 @@ pub fn play(scenario: &Scenario, watch: &mut dyn FnMut(Progress<'_>)) -> Recordi
         watch(progress(scenario, &world));
     }
     scenario.mending().iter().for_each(|fault| world.afflict(fault));
+    let pause = if scenario.nodes.len() <= MANY { SETTLE_STEP } else { SETTLE_STEP_OF_MANY };
     let begin = world.age();
     let mut unconverged = None;
     loop {
-        world.run_for(SETTLE_STEP);
+        world.run_for(pause);
         recorder.stop_those_who_left(&mut world);
         recorder.start_those_who_are_down(&mut world);
         recorder.take(&mut world);
@@ -261,5 +262,8 @@ fn moment(sample: &Sample) -> Moment {
 const MOMENTS: u64 = 400;
 /// How often it is looked whether the mesh has converged.
 const SETTLE_STEP: Duration = Duration::from_secs(1);
+/// The same with more than so many nodes, for then looking takes its time.
+const SETTLE_STEP_OF_MANY: Duration = Duration::from_secs(10);
+const MANY: usize = 100;
 /// How long the mesh goes on after that.
 const AFTERWARDS: Duration = Duration::from_secs(10);

@@ -204,13 +204,14 @@ fn worsened(
         zones
     };
     let (one, other) = (by_zone(one), by_zone(other));
-    let pairs = one.iter().flat_map(|one| other.iter().map(move |other| (one, other)));
-    let fault = |((zone, from), (far, to)): ((&u16, &Vec<u16>), (&u16, &Vec<u16>))| Fault::SlowLink {
-        from: from.clone(),
-        to: to.clone(),
-        quality: change(links.quality(*zone, *far)),
-    };
-    pairs.map(fault).collect()
+    let mut faults = Vec::new();
+    for (zone, from) in &one {
+        for (far, to) in &other {
+            let quality = change(links.quality(*zone, *far));
+            faults.push(Fault::SlowLink { from: from.clone(), to: to.clone(), quality });
+        }
+    }
+    faults
 }
 
 fn link_of(quality: &Quality) -> LinkQuality {
