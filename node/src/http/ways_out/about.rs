@@ -15,7 +15,7 @@ use super::asked::{Asked, Request, bad};
 pub(in super::super) async fn format_query(request: Request) -> Result<Json<Value>, Refused> {
     let asked = Asked::read(request).await?;
     let expr = logql::parse(asked.params.required("query")?).map_err(bad)?;
-    Ok(Json(json!({ "status": "success", "data": expr.to_string() })))
+    Ok(Json(json!({ "status": "success", "data": logql::pretty(&expr) })))
 }
 
 /// `/loki/api/v1/status/buildinfo`: clients look at the version to know what the server can do.

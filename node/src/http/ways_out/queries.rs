@@ -17,7 +17,9 @@ pub(in super::super) async fn query_range(State(app): State<SharedApp>, request:
     let asked = Asked::read(request).await?;
     let range = asked.range(&app, HOUR)?;
     let step = asked.step(&range)?;
-    run_query(&app, &asked, QueryParams::range(range.start, range.end, step), costs).await
+    let interval = asked.params.duration("interval")?.filter(|interval| !interval.is_zero());
+    let params = QueryParams { interval, ..QueryParams::range(range.start, range.end, step) };
+    run_query(&app, &asked, params, costs).await
 }
 
 /// `/loki/api/v1/query`
