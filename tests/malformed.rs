@@ -19,6 +19,7 @@ const VOLUME_RANGE: &str = "/loki/api/v1/index/volume_range";
 const FIELDS: &str = "/loki/api/v1/detected_fields";
 const FIELD: &str = "/loki/api/v1/detected_field/status/values";
 const DETECTED_LABELS: &str = "/loki/api/v1/detected_labels";
+const PATTERNS: &str = "/loki/api/v1/patterns";
 const FORMAT: &str = "/loki/api/v1/format_query";
 
 /// A good selector.
@@ -29,9 +30,14 @@ const COUNT: &str = "query=count_over_time({app=\"x\"}[1m])";
 /// Paths, parameters as `name=value` with `&` between, the status, and a piece of the sentence.
 const TABLE: &[(&[&str], &str, u16, &str)] = &[
     // The query.
-    (&[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, FORMAT], "", 400, "parameter query is missing"),
     (
-        &[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, FORMAT],
+        &[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, PATTERNS, FORMAT],
+        "",
+        400,
+        "parameter query is missing",
+    ),
+    (
+        &[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, PATTERNS, FORMAT],
         "query=",
         400,
         "parameter query is missing",
@@ -52,6 +58,7 @@ const TABLE: &[(&[&str], &str, u16, &str)] = &[
     (&[SERIES], "match[]=", 400, "parameter match[] is missing"),
     (&[SERIES], "match[]={app=\"x\"}&match[]={", 400, "parse error at line 1"),
     (&[FIELDS, FIELD], COUNT, 400, "fields are those of lines"),
+    (&[PATTERNS], COUNT, 400, "patterns are those of lines"),
     // Times.
     (ALL_RANGES, "start=yesterday", 400, "parameter start: \"yesterday\" is not"),
     (ALL_RANGES, "end=2024-13-01T00:00:00Z", 400, "parameter end: \"2024-13-01T00:00:00Z\" is not"),
@@ -102,7 +109,7 @@ const TABLE: &[(&[&str], &str, u16, &str)] = &[
 
 /// What takes a range.
 const ALL_RANGES: &[&str] =
-    &[RANGE, LABELS, VALUES, SERIES, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, DETECTED_LABELS];
+    &[RANGE, LABELS, VALUES, SERIES, STATS, VOLUME, VOLUME_RANGE, FIELDS, FIELD, DETECTED_LABELS, PATTERNS];
 
 /// Adds what the route needs besides, and encodes.
 fn encode(path: &str, params: &str) -> String {

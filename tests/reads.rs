@@ -164,6 +164,30 @@ fn fields_and_labels_are_detected() {
     assert_eq!(values, json!({ "values": ["200", "404"], "limit": 1000 }));
 }
 
+#[test]
+fn patterns_are_those_of_all_nodes() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(2, &[]);
+    let now = now_nanos() / SECOND * SECOND;
+    for (at, user) in [(0, "alice"), (1, "bob")] {
+        let lines: Vec<String> =
+            (0..20).map(|number| format!("user {user} bought item {number} for {} coins today", number * 7)).collect();
+        let records: Vec<(u64, &str)> =
+            lines.iter().enumerate().map(|(number, line)| (20 + number as u64, line.as_str())).collect();
+        push(&mesh.client(at), "default", &[(&[("app", "shop")], &records)], now);
+    }
+    let (start, end) = ((now - 100 * SECOND).to_string(), now.to_string());
+    let params = [("query", r#"{app="shop"}"#), ("start", &start), ("end", &end), ("step", "10s")];
+    let patterns = data(&mesh, "/loki/api/v1/patterns", &params);
+    let count = |pattern: &Value| -> u64 {
+        pattern["samples"].as_array().unwrap().iter().map(|sample| sample[1].as_u64().unwrap()).sum()
+    };
+    let first = &patterns[0];
+    assert!(first["pattern"].as_str().unwrap().contains("<_>"), "{patterns}");
+    assert_eq!(patterns.as_array().unwrap().iter().map(count).sum::<u64>(), 40, "{patterns}");
+    assert!(first["samples"][0][0].as_u64() >= Some(now / SECOND - 110), "samples are dated in seconds: {patterns}");
+}
+
 /// Leaves out the level that a node may have detected itself.
 fn without_levels(mut fields: Value) -> Value {
     let list = fields["fields"].as_array_mut().unwrap();
@@ -174,7 +198,7 @@ fn without_levels(mut fields: Value) -> Value {
 #[test]
 fn one_read_may_be_of_several_tenants() {
     let _turn = one_at_a_time();
-    let mesh = Mesh::start(2, &[]);
+    let mesh = Mesh::start(2, &[("LOGMESH_LIMITS_DETECT_LEVELS", "false")]);
     let now = now_nanos();
     push(&mesh.client(0), "a", &[(&[("app", "x")], &[(10, "from a")])], now);
     push(&mesh.client(1), "b", &[(&[("app", "x"), ("__tenant_id__", "mine")], &[(5, "from b")])], now);

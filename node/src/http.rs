@@ -89,6 +89,7 @@ fn reads() -> Router<SharedApp> {
             "/loki/api/v1/detected_field/{name}/values",
             get(ways_out::detected_field_values).post(ways_out::detected_field_values),
         )
+        .route("/loki/api/v1/patterns", get(ways_out::patterns).post(ways_out::patterns))
         .route("/loki/api/v1/format_query", get(ways_out::format_query).post(ways_out::format_query))
         .route("/loki/api/v1/status/buildinfo", get(ways_out::build_info))
         .route("/loki/api/v1/drilldown-limits", get(ways_out::drilldown_limits))

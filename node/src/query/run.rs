@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use logmesh_logql::{Runner, StreamMatcher, parse_selector};
+use logmesh_logql::{Expr, PatternRunner, Runner, StreamMatcher, parse, parse_selector};
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::Rows;
 use logmesh_protocol::segment::SegmentId;
@@ -15,7 +15,7 @@ use logmesh_store::{ScanRequest, Store};
 use super::mask::{Mask, Masks, visible};
 use super::tenants::Tagger;
 use super::volume::{VolumeAsk, VolumeMerge};
-use super::wire::{Listing, Outcome, Scan, Scanned, Work};
+use super::wire::{Listing, Outcome, PatternsAsk, Scan, Scanned, Work};
 
 /// Segments to scan, and of some of them only these batches.
 #[derive(Default)]
@@ -52,6 +52,7 @@ pub(super) fn run(
         }
         Work::Streams { range, selectors, list } => run.streams(range, &selectors, &list),
         Work::Volume(ask) => run.volume(&ask),
+        Work::Patterns(ask) => run.patterns(&ask),
     }
 }
 
@@ -158,6 +159,22 @@ impl Run<'_> {
         };
         let read = self.rows(&wanted, &mut |rows, _| merge.add_rows(rows).map(|()| ControlFlow::Continue(())))?;
         Ok(read.with(Outcome::Volume(merge.finish())))
+    }
+
+    fn patterns(&self, ask: &PatternsAsk) -> Result<Scanned, String> {
+        let Expr::Log(log) = parse(&ask.query).map_err(|error| error.to_string())? else {
+            return Err("patterns are those of lines; a query for lines is needed".to_owned());
+        };
+        let selector = StreamMatcher::new(&log.selector).map_err(|error| error.to_string())?;
+        let mut runner = PatternRunner::new(&log, ask.range, ask.step).map_err(|error| error.to_string())?;
+        let matches = |labels: &Labels| selector.matches(labels);
+        let wanted = Wanted { range: ask.range, matches: &matches, newest_first: false, lines: true };
+        let mut read = self.rows(&wanted, &mut |rows, _| {
+            runner.add_rows(rows);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        read.rows_kept = runner.stats().rows_kept;
+        Ok(read.with(Outcome::Patterns(runner.finish())))
     }
 
     fn streams(&self, range: TimeRange, selectors: &[String], list: &Listing) -> Result<Scanned, String> {

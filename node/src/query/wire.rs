@@ -1,7 +1,7 @@
 //! What a coordinator and the nodes beside the data say to each other.
 
 use bytes::Bytes;
-use logmesh_logql::{Part, Partial};
+use logmesh_logql::{Part, Partial, PatternPart};
 use logmesh_protocol::codec::{self, DecodeError};
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberRow;
@@ -61,6 +61,19 @@ pub(crate) enum Work {
     },
     /// Sum up how much there is of streams.
     Volume(VolumeAsk),
+    /// Find out what lines look like.
+    Patterns(PatternsAsk),
+}
+
+/// Which lines are looked at for patterns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PatternsAsk {
+    /// The record time.
+    pub(crate) range: TimeRange,
+    /// The time from one sample to the next.
+    pub(crate) step: std::time::Duration,
+    /// A log query.
+    pub(crate) query: String,
 }
 
 /// What to list of streams.
@@ -81,6 +94,7 @@ impl Work {
             Self::Part(part) => part.range(),
             Self::Streams { range, .. } => *range,
             Self::Volume(ask) => ask.range,
+            Self::Patterns(ask) => ask.range,
         }
     }
 }
@@ -129,6 +143,8 @@ pub(crate) enum Outcome {
     Texts(Vec<String>),
     /// Of [`Work::Volume`].
     Volume(Vec<VolumeSeries>),
+    /// Of [`Work::Patterns`].
+    Patterns(PatternPart),
 }
 
 /// Returns the bytes of a question.
