@@ -3,9 +3,10 @@
 //! Every record of every request comes by here, so this looks at the beginning of a line once, with a search for a few
 //! words at a time, and allocates nothing.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use aho_corasick::packed::{MatchKind, Searcher};
+use aho_corasick::packed::{self, Searcher};
+use aho_corasick::{AhoCorasick, Input, Match, MatchKind, Span};
 use logmesh_protocol::record::put_metadata;
 
 /// The metadata entry that tells the level.
@@ -64,9 +65,10 @@ impl Level {
     /// Finds the level of a line: the value of its first level key, in JSON or logfmt, or else its first word that is one.
     pub(crate) fn of_line(line: &[u8]) -> Self {
         let head = &line[..line.len().min(LEVEL_SCAN_BYTES)];
-        let Some(searcher) = searcher() else { return Level::Unknown };
-        let mut word = None;
-        for found in searcher.find_iter(head) {
+        let search = Search::shared();
+        let (mut word, mut from) = (None, 0);
+        while let Some(found) = search.next(head, from) {
+            from = found.end();
             if found.pattern().as_usize() < KEY_PATTERNS {
                 if let Some(level) = key_at(line, found.start(), found.end()) {
                     return level;
@@ -133,15 +135,37 @@ fn word_at(head: &[u8], start: usize) -> Option<Level> {
     if ends { Level::of_value(&rest[..len]) } else { None }
 }
 
-/// Returns the search for beginnings of keys and words, keys first.
-fn searcher() -> Option<&'static Searcher> {
-    static SEARCHER: OnceLock<Option<Searcher>> = OnceLock::new();
-    let built = SEARCHER.get_or_init(|| {
-        let mut config = aho_corasick::packed::Config::new();
-        config.match_kind(MatchKind::LeftmostFirst);
-        config.builder().extend(PATTERNS).build()
-    });
-    built.as_ref()
+/// The search for beginnings of keys and words, keys first.
+enum Search {
+    /// Many bytes at a time, where the processor can.
+    Packed(Searcher),
+    /// Byte by byte, where it cannot.
+    Automaton(AhoCorasick),
+}
+
+impl Search {
+    fn shared() -> &'static Self {
+        static SEARCH: LazyLock<Search> = LazyLock::new(|| {
+            let mut config = packed::Config::new();
+            config.match_kind(packed::MatchKind::LeftmostFirst);
+            config.builder().extend(PATTERNS).build().map_or_else(Search::automaton, Search::Packed)
+        });
+        &SEARCH
+    }
+
+    fn automaton() -> Self {
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostFirst);
+        Search::Automaton(builder.build(PATTERNS).expect("a few short words make a small automaton"))
+    }
+
+    /// Returns what is found first from `from` on.
+    fn next(&self, head: &[u8], from: usize) -> Option<Match> {
+        match self {
+            Search::Packed(searcher) => searcher.find_in(head, Span { start: from, end: head.len() }),
+            Search::Automaton(automaton) => automaton.find(Input::new(head).range(from..)),
+        }
+    }
 }
 
 const KEY_BYTES_MAX: usize = 16;
@@ -195,7 +219,7 @@ const WORDS: [(&str, Level); 17] = [
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::proptest;
+    use proptest::prelude::{prop_assert_eq, proptest};
 
     use super::*;
 
@@ -253,6 +277,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_ways_of_searching_find_the_same(line in "([lL]evel|LVL|severity|[:=\" ]|error|Info|warnin?g?|_|x){0,40}") {
+            let found = |search: &Search| {
+                let mut found = Vec::new();
+                while let Some(next) = search.next(line.as_bytes(), found.last().map_or(0, Match::end)) {
+                    found.push(next);
+                }
+                found
+            };
+            prop_assert_eq!(found(Search::shared()), found(&Search::automaton()));
+        }
+
         #[test]
         fn noise_has_some_level(bytes: Vec<u8>, pieces in "([lL]evel|LVL|severity|[:=\" ]|error|Info|\\.|_|x){0,60}") {
             Level::of_line(&bytes);
