@@ -68,7 +68,8 @@ impl Share {
     }
 }
 
-/// Reads a body of at most `bytes_max`. The share covers it twice: as it came, and as it will be decoded.
+/// Reads a body of at most `bytes_max`. The share covers it twice: as it came, and as it will be decoded. It is taken before
+/// the bytes come, so a client that sends none for [`BODY_IDLE_MAX`] loses it.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
@@ -84,7 +85,7 @@ pub(crate) async fn read(
     let mut share = budget.take(2 * covered).await?;
     let mut read = Vec::with_capacity(covered);
     let mut stream = body.into_data_stream();
-    while let Some(piece) = stream.next().await {
+    while let Some(piece) = timeout(BODY_IDLE_MAX, stream.next()).await.map_err(|_| stalled())? {
         let piece = piece.map_err(|error| Refused::bad_request(format!("the body broke off: {error}")))?;
         if read.len() + piece.len() > bytes_max {
             discard_stream(stream).await;
@@ -114,6 +115,11 @@ async fn discard_stream(mut stream: axum::body::BodyDataStream) {
     .await;
 }
 
+fn stalled() -> Refused {
+    let sentence = format!("nothing more of the body came for {BODY_IDLE_MAX:?}; send it again");
+    Refused::new(StatusCode::REQUEST_TIMEOUT, sentence)
+}
+
 fn too_large(bytes_max: usize) -> Refused {
     let sentence =
         format!("the body is larger than {bytes_max} bytes (limits.body_bytes_max); send it in smaller pieces");
@@ -122,6 +128,8 @@ fn too_large(bytes_max: usize) -> Refused {
 
 /// How long a request waits for its share.
 const BUDGET_WAIT: Duration = Duration::from_secs(5);
+/// How long the next piece of a body may be awaited: others wait for the room that was kept for it. A guess.
+const BODY_IDLE_MAX: Duration = Duration::from_secs(10);
 const BUDGET_STEP: usize = 256 << 10;
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
 const DISCARD_BYTES_MAX: usize = 2 << 30;
@@ -152,6 +160,20 @@ mod tests {
         assert_eq!(check(100, None, 100).await, None);
         assert_eq!(check(101, None, 100).await, Some(StatusCode::PAYLOAD_TOO_LARGE));
         assert_eq!(check(10, Some(101), 100).await, Some(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stalls_gives_its_room_back() {
+        let budget = Budget::new(1 << 20);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, (1_usize << 19).into());
+        let first = futures::stream::iter([Ok::<_, std::io::Error>(vec![0u8; 10])]);
+        let body = Body::from_stream(first.chain(futures::stream::pending()));
+        let began = tokio::time::Instant::now();
+        let refused = read(&headers, body, 1 << 20, &budget).await.unwrap_err();
+        let refused = axum::response::IntoResponse::into_response(refused);
+        assert_eq!((refused.status(), began.elapsed()), (StatusCode::REQUEST_TIMEOUT, BODY_IDLE_MAX));
+        assert!(budget.take(1 << 20).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
