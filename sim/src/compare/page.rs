@@ -52,7 +52,7 @@ impl Comparison {
             let row = |(index, (run, value)): (usize, (&super::Compared, &Option<f64>))| {
                 let y = index as f64 * ROW;
                 let width = value.map_or(0.0, |value| if most > 0.0 { value / most * BAR } else { 0.0 });
-                let class = if measure.more_is_better == Some(false) { "cost" } else { "good" };
+                let class = if measure.more_is_better == Some(true) { "good" } else { "cost" };
                 format!(
                     "<text x={:.0} y={:.0} text-anchor=end class=words>{}</text><rect class='bar {class}' x={NAMES:.0} y={:.0} width={width:.1} height={:.0} rx=2 />\
                      <text class=words x={:.1} y={:.0}>{}</text>",
@@ -68,9 +68,13 @@ impl Comparison {
             };
             let rows: String = self.runs.iter().zip(&values).enumerate().map(row).collect();
             let height = self.runs.len() as f64 * ROW;
-            let better = if measure.more_is_better == Some(false) { "less is better" } else { "more is better" };
+            let better = match measure.more_is_better {
+                Some(true) => ", more is better",
+                Some(false) => ", less is better",
+                None => "",
+            };
             format!(
-                "<section><h2>{}</h2><p class=note>{}, {better}</p><svg viewBox='0 0 {WIDTH:.0} {height:.0}' role=img>{rows}</svg></section>",
+                "<section><h2>{}</h2><p class=note>{}{better}</p><svg viewBox='0 0 {WIDTH:.0} {height:.0}' role=img>{rows}</svg></section>",
                 measure.name, measure.group
             )
         })

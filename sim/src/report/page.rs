@@ -149,14 +149,15 @@ impl Page<'_> {
             |m: &Moment| [m.answers_complete, m.answers_unsure, m.answers_incomplete, m.answers_wrong].map(f64::from);
         // Queries are few: a bar takes several moments together.
         let width = self.run.moments.len().div_ceil(ANSWER_BARS).max(1);
-        let bar = |bar: &[Moment]| {
+        let step_s = self.run.step_s * width as f64;
+        let bar = |(index, bar): (usize, &[Moment])| {
             let sum = |index: usize| bar.iter().map(|m| numbers(m)[index]).sum();
-            (bar.last().map_or(0.0, |m| m.at_s), (0..4).map(sum).collect())
+            ((index + 1) as f64 * step_s, (0..4).map(sum).collect())
         };
-        let points: Vec<(f64, Vec<f64>)> = self.run.moments.chunks(width).map(bar).collect();
+        let points: Vec<(f64, Vec<f64>)> = self.run.moments.chunks(width).enumerate().map(bar).collect();
         let most = points.iter().map(|(_, values)| values.iter().sum()).fold(0.0, f64::max);
         let mut chart = Chart::new(&self.frame, 80.0, Scale::up_to(most), show::significant);
-        chart.stack(self.run.step_s * width as f64, &points, &["ok", "unsure", "one", "bad"]);
+        chart.stack(step_s, &points, &["ok", "unsure", "one", "bad"]);
         let chart = chart.finish();
         let legend = [
             ("ok", "complete, and said so"),
