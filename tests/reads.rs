@@ -198,7 +198,7 @@ fn without_levels(mut fields: Value) -> Value {
 #[test]
 fn one_read_may_be_of_several_tenants() {
     let _turn = one_at_a_time();
-    let mesh = Mesh::start(2, &[("LOGMESH_LIMITS_DETECT_LEVELS", "false")]);
+    let mesh = Mesh::start(2, &[]);
     let now = now_nanos();
     push(&mesh.client(0), "a", &[(&[("app", "x")], &[(10, "from a")])], now);
     push(&mesh.client(1), "b", &[(&[("app", "x"), ("__tenant_id__", "mine")], &[(5, "from b")])], now);
