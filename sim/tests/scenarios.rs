@@ -127,7 +127,7 @@ fn a_leaver_and_a_lost_node_take_nothing_with_them() {
 }
 
 #[test]
-fn a_hundred_nodes_lose_a_zone_and_nothing_else() {
+fn a_hundred_nodes_in_peace_refuse_and_lose_nothing() {
     let mut scenario = shortened(scenario("hundred-nodes"), Duration::from_secs(90));
     scenario.timeline.clear();
     let (run, figures) = played(&scenario);
