@@ -36,6 +36,18 @@ pub(super) mod optional {
     }
 }
 
+pub(super) mod switch {
+    use super::Shown;
+
+    pub(in crate::config) fn read(typed: &str) -> Result<bool, String> {
+        typed.parse().map_err(|_| format!("{typed:?}: neither true nor false"))
+    }
+
+    pub(in crate::config) fn show(value: &bool) -> Shown {
+        Shown::Switch(*value)
+    }
+}
+
 pub(super) mod text {
     use super::Shown;
 

@@ -161,6 +161,7 @@ fn plain_text(value: toml::Value) -> Result<String, String> {
     match value {
         toml::Value::String(text) => Ok(text),
         toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(on) => Ok(on.to_string()),
         toml::Value::Array(items) => Ok(items.into_iter().map(plain_text).collect::<Result<Vec<_>, _>>()?.join(",")),
         other => Err(format!("a {} makes no sense here", other.type_str())),
     }

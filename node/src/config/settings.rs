@@ -2,7 +2,7 @@
 //! `logmesh config` all go by it, so none of them can forget one.
 
 use super::Config;
-use super::kind::{count, duration, list, log_format, optional, optional_path, path, plain, size, text};
+use super::kind::{count, duration, list, log_format, optional, optional_path, path, plain, size, switch, text};
 
 /// One setting.
 pub(super) struct Setting {
@@ -25,6 +25,8 @@ pub(super) enum Shown {
     Text(String),
     /// A bare number.
     Number(u64),
+    /// A choice of two.
+    Switch(bool),
     /// Several texts.
     List(Vec<String>),
 }
@@ -49,6 +51,7 @@ impl Shown {
         match self {
             Self::Text(text) => toml::Value::String(text.clone()),
             Self::Number(number) => toml::Value::Integer(i64::try_from(*number).unwrap_or(i64::MAX)),
+            Self::Switch(on) => toml::Value::Boolean(*on),
             Self::List(items) => toml::Value::Array(items.iter().cloned().map(toml::Value::String).collect()),
         }
     }
@@ -58,6 +61,7 @@ impl Shown {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Number(number) => (*number).into(),
+            Self::Switch(on) => (*on).into(),
             Self::List(items) => items.clone().into(),
         }
     }
@@ -150,8 +154,8 @@ settings! {
     "limits.metadata_bytes_max": limits.metadata_bytes_max as size;
     /// The most metadata entries of a record.
     "limits.metadata_entries_max": limits.metadata_entries_max as count;
-    /// Whether records are given the metadata entry detected_level: true or false.
-    "limits.detect_levels": limits.detect_levels as plain;
+    /// Whether records are given the metadata entry detected_level.
+    "limits.detect_levels": limits.detect_levels as switch;
     /// How far ahead of the node's clock a record may be.
     "limits.future_max": limits.future_max as duration;
     /// How old a record may be when it comes in.
@@ -201,6 +205,7 @@ mod tests {
             let typed = match &shown {
                 Shown::Text(text) => text.clone(),
                 Shown::Number(number) => number.to_string(),
+                Shown::Switch(on) => on.to_string(),
                 Shown::List(items) => items.join(","),
             };
             assert_eq!((setting.set)(&mut config, &typed), Ok(()), "{}", setting.key);
