@@ -96,6 +96,9 @@ impl Replica {
         }
         if self.serving.queues.values().any(|queue| !queue.waiting.is_empty()) {
             self.context.arm(Timer::Serve, SERVE_TICK);
+        } else if self.serving.queues.values().any(|queue| queue.sending.is_some()) {
+            // A send of which the shell says nothing any more is given up: no round begins with its peer meanwhile.
+            self.context.arm(Timer::Serve, SENT_PATIENCE);
         }
     }
 
