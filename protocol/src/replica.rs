@@ -230,7 +230,8 @@ impl Replica {
     }
 
     fn on_sent(&mut self, to: NodeId, segment: SegmentId, seqs: &crate::seq_set::SeqSet, bytes: u64) {
-        if !self.on_push_sent(to, segment, seqs) {
+        // A push and a wish of one peer may be on their way at once: each takes what is its own.
+        if self.serving.is_sending(to, &segment, seqs) || !self.on_push_sent(to, segment, seqs) {
             self.on_served(to, segment, seqs, bytes);
         }
     }

@@ -41,6 +41,12 @@ pub(super) enum Serve {
 }
 
 impl Serving {
+    /// Tells whether exactly this is being sent to `peer` because it asked for it.
+    pub(super) fn is_sending(&self, peer: NodeId, segment: &SegmentId, seqs: &SeqSet) -> bool {
+        let sending = self.queues.get(&peer).and_then(|queue| queue.sending.as_ref());
+        sending.is_some_and(|(sent, chosen, ..)| sent == segment && chosen == seqs)
+    }
+
     /// Tells whether `peer` has asked for something that was not sent yet.
     pub(super) fn is_busy_for(&self, peer: NodeId) -> bool {
         self.queues.get(&peer).is_some_and(|queue| queue.sending.is_some() || !queue.waiting.is_empty())
