@@ -169,7 +169,8 @@ fn check_headers(client: &Client, check: &mut dyn FnMut(String, harness::Reply, 
 
 fn check_methods_and_bodies(client: &Client, check: &mut dyn FnMut(String, harness::Reply, u16, &str)) {
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let large = format!("query={}", "x".repeat(2 << 20));
+    // Hardly larger than allowed: who is refused in the midst of much more may find the connection closed before it reads why.
+    let large = format!("query={}", "x".repeat(1 << 20));
     check("a large form".to_owned(), client.post(RANGE, &form, large.as_bytes()).unwrap(), 413, "the form is larger");
     let noise: Vec<u8> = (0..=255).collect();
     check("noise".to_owned(), client.post(RANGE, &form, &noise).unwrap(), 400, "parameter query is missing");
