@@ -47,6 +47,28 @@ pub struct Config {
     pub weight: u8,
     /// The node whose place in the order this one takes over.
     pub replaces: Option<NodeId>,
+    /// What of the machine works. All of it, but for the simulator, which finds by it what one part hides of another.
+    pub mechanisms: Mechanisms,
+}
+
+/// Parts of the machine that do the same work in different ways, so that one covers for the faults of another. No setting of a node
+/// switches any of them off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mechanisms {
+    /// New batches go to the holders at once.
+    pub push: bool,
+    /// Rounds of comparison are begun.
+    pub repair: bool,
+    /// Others stand in for holders that are away.
+    pub standins: bool,
+    /// What is held beyond the own share is handed over.
+    pub handover: bool,
+}
+
+impl Default for Mechanisms {
+    fn default() -> Self {
+        Self { push: true, repair: true, standins: true, handover: true }
+    }
 }
 
 impl Default for Config {
@@ -77,6 +99,7 @@ impl Default for Config {
             zone: String::new(),
             weight: 1,
             replaces: None,
+            mechanisms: Mechanisms::default(),
         }
     }
 }

@@ -3,6 +3,9 @@
 //! This crate decides; `node` performs and `sim` performs in a world of its own. It must never hold a clock, ambient
 //! randomness, I/O, async, locks, threads or hash maps: everything it knows comes in as an argument.
 
+#[macro_use]
+mod hooks;
+
 pub mod batch;
 pub mod codec;
 pub mod config;
@@ -15,6 +18,8 @@ pub mod merkle;
 pub mod message;
 pub mod placement;
 pub mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod record;
 pub mod replica;
 pub mod rows;

@@ -48,9 +48,10 @@ impl MemberRow {
         Self { node, incarnation, state, zone, weight, place_key: node, disk, clean: None, disks: vec![disk] }
     }
 
-    /// Tells whether the member can say by itself what its journal since `boot` holds: it has lost nothing since.
+    /// Tells whether the node can say by itself what its journal since `boot` holds: it is a member, for others may let go of what they
+    /// wrote, and it has lost nothing since.
     pub fn vouches_for(&self, boot: Boot) -> bool {
-        self.disk <= boot
+        self.state.is_member() && self.disk <= boot
     }
 
     fn is_sound(&self) -> bool {

@@ -131,7 +131,9 @@ pub struct OwnScan {
 pub fn assign(known: &Known<'_>) -> Assignment {
     let mut assignment = Assignment::default();
     let mut missing: BTreeMap<NodeId, u64> = BTreeMap::new();
-    for row in known.answers().filter_map(|(node, _)| known.table.row(node)) {
+    let rows = known.answers().filter_map(|(node, _)| known.table.row(node));
+    // Who has left is no member: what it still has is assigned like everybody's.
+    for row in rows.filter(|row| row.state.is_member()) {
         assignment.own.insert(row.node, OwnScan { since: row.disk, except: BTreeMap::new() });
     }
     for (segment, found) in known.segments() {
@@ -243,7 +245,12 @@ fn cover(segment: &SegmentId, found: Found, scans: &mut BTreeMap<NodeId, Vec<(Se
             break;
         }
         left.swap_remove(at);
-        wanted = wanted.difference(&part);
+        wanted = if planted!(WrongSource) { SeqSet::new() } else { wanted.difference(&part) };
+        if planted!(AssignedTwice)
+            && let Some((again, _)) = left.pop()
+        {
+            scans.entry(again.node).or_default().push((*segment, again.held.intersection(&part)));
+        }
         scans.entry(node).or_default().push((*segment, part));
     }
     wanted

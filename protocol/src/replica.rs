@@ -31,6 +31,7 @@ mod context;
 mod deletions;
 mod expiry;
 mod fetch;
+mod footprint;
 mod handover;
 mod have;
 mod interface;
@@ -46,6 +47,7 @@ mod state;
 mod status;
 mod stop;
 
+pub use self::footprint::Size;
 pub use self::interface::{
     Announcement, Append, Event, Input, Output, Peer, Recovered, RecoveredSegment, StoredBatch, Ticket, View,
 };

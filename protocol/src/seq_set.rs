@@ -135,6 +135,11 @@ impl SeqSet {
                 left.push((from, *to));
             }
         }
+        if planted!(OffByOne)
+            && let Some(last) = left.last_mut().filter(|(from, to)| to - from > 8)
+        {
+            last.1 -= 1;
+        }
         Self(left)
     }
 

@@ -8,6 +8,7 @@ use super::Replica;
 use super::context::Timer;
 use super::interface::{Append, Output, StoredBatch, Ticket};
 use crate::id::JournalId;
+use crate::member::MemberState;
 use crate::segment::{SegmentId, Window};
 use crate::seq_set::SeqSet;
 use crate::time::Instant;
@@ -55,6 +56,23 @@ impl Journal {
         waiting.map(|pending| pending.copies).max().unwrap_or(0)
     }
 
+    /// Returns how many appends the store is at, how many wait for copies, and how many may.
+    pub(super) fn sizes(&self) -> (usize, usize, u64) {
+        (self.storing.len(), self.deadlines.len(), WAITING_MAX as u64)
+    }
+
+    /// Tells whether the store is at an append to `segment`.
+    pub(super) fn is_storing(&self, segment: &SegmentId) -> bool {
+        self.storing.range((*segment, 0)..=(*segment, u32::MAX)).next().is_some()
+    }
+
+    /// A segment of this journal was dropped: what comes next goes to another part, for its numbers begin at nought.
+    pub(super) fn end_part(&mut self, segment: &SegmentId) {
+        if let Some(part) = self.parts.get_mut(&segment.window).filter(|part| part.number == segment.part) {
+            *part = Part { number: part.number + 1, ..Part::default() };
+        }
+    }
+
     pub(super) fn forget(&mut self, window: Window) {
         self.parts.remove(&window);
     }
@@ -72,7 +90,10 @@ impl Journal {
 
 impl Replica {
     pub(super) fn append(&mut self, append: Append) {
-        if self.stop.is_some() {
+        let journal = JournalId { node: self.context.id, boot: self.context.boot };
+        // Nobody would keep what is past its retention, nor hand over what comes after all was.
+        let has_left = self.members.mine.state == MemberState::Left;
+        if self.stop.is_some() || has_left || self.is_past(append.window) {
             self.context.output(Output::Refuse { ticket: append.ticket, full: false });
             return;
         }
@@ -82,13 +103,18 @@ impl Replica {
         if part.next_seq >= batches_max || part.raw_bytes >= config.segment_bytes_max {
             *part = Part { number: part.number + 1, ..Part::default() };
         }
-        let journal = JournalId { node: self.context.id, boot: self.context.boot };
         let segment = SegmentId { window: append.window, journal, part: part.number };
         let seq = part.next_seq;
         part.next_seq += 1;
         part.raw_bytes += append.raw_bytes;
         let pending = Pending { ticket: append.ticket, copies: append.copies, deadline: Instant::default() };
         self.journal.storing.insert((segment, seq), pending);
+        if planted!(AcknowledgedBeforeDurable) {
+            self.journal.storing.remove(&(segment, seq));
+            self.context.output(Output::StoreAppend { ticket: append.ticket, segment, seq });
+            self.context.output(Output::Acknowledge { ticket: append.ticket, copies: 1 });
+            return;
+        }
         self.context.output(Output::StoreAppend { ticket: append.ticket, segment, seq });
     }
 
@@ -108,6 +134,13 @@ impl Replica {
         self.context.arm(Timer::Acknowledge, self.context.config.ack_timeout);
     }
 
+    /// A batch became durable just as its segment expired: it is answered for, and nothing more becomes of it.
+    pub(super) fn on_appended_too_late(&mut self, batch: &StoredBatch) {
+        if let Some(pending) = self.journal.storing.remove(&(batch.segment, batch.seq)) {
+            self.context.output(Output::Acknowledge { ticket: pending.ticket, copies: 1 });
+        }
+    }
+
     /// What could not be stored leaves a hole in its part, and heads promise dense numbers: the part ends before it.
     pub(super) fn on_append_failed(&mut self, batches: &[(SegmentId, u32)], full: bool) {
         if full {
@@ -117,7 +150,7 @@ impl Replica {
             let Some(pending) = self.journal.storing.remove(&(*segment, *seq)) else { continue };
             self.context.output(Output::Refuse { ticket: pending.ticket, full });
             match self.journal.parts.get_mut(&segment.window) {
-                Some(part) if part.number == segment.part => {
+                Some(part) if part.number == segment.part && !planted!(HoleInPart) => {
                     *part = Part { number: part.number + 1, ..Part::default() }
                 }
                 Some(_) | None => {}

@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use super::Replica;
-use crate::segment::SegmentId;
+use crate::segment::{SegmentId, Window};
 use crate::time::{Instant, Timestamp};
 
 impl Replica {
     fn expires(&self, segment: &SegmentId) -> Timestamp {
-        segment.window.end().saturating_add(self.context.config.retention)
+        let expires = segment.window.end().saturating_add(self.context.config.retention);
+        if planted!(ExpiredEarly) { expires.saturating_sub(Window::LENGTH) } else { expires }
+    }
+
+    /// Tells whether all segments of a window are deleted by now, here and everywhere.
+    pub(super) fn is_past(&self, window: Window) -> bool {
+        let expires = window.end().saturating_add(self.context.config.retention);
+        expires.saturating_add(self.context.config.clock_skew_max) <= self.context.now.timestamp
     }
 
     /// Tells whether a segment is deleted by now, here and everywhere, or was here a moment ago: nothing more is taken for it.
@@ -40,9 +47,12 @@ impl Replica {
         }
         let retention = self.context.config.retention;
         let first = |id: &SegmentId| id.window.end().saturating_add(retention) > now;
-        self.lacking.retain(|id, _| first(id));
+        let instant = self.context.now.instant;
+        self.lacking.retain(|id, at| first(id) && instant.since(*at) < LACKING_KEPT);
     }
 }
 
+/// What is missing and nobody has told of again for so long has come to nothing: others hold it now.
+const LACKING_KEPT: Duration = Duration::from_secs(60);
 /// How often expiry is looked for.
 const EXPIRY_PAUSE: Duration = Duration::from_secs(10);

@@ -33,6 +33,11 @@ impl Fetches {
         self.peers.contains_key(&peer)
     }
 
+    /// Returns how many batches were asked for and may be.
+    pub(super) fn size(&self) -> (u64, u64) {
+        (self.batches, FETCH_BATCHES_MAX)
+    }
+
     fn take(&mut self, from: NodeId, segment: &SegmentId, seqs: &SeqSet) -> u64 {
         let Some(peers) = self.wanted.get_mut(segment) else { return 0 };
         let Some(wanted) = peers.get_mut(&from) else { return 0 };

@@ -28,6 +28,9 @@ impl Replica {
             return;
         }
         let leaving = self.members.mine.state == MemberState::Leaving;
+        if !leaving && (planted!(StandInKeeps) || !self.context.config.mechanisms.handover) {
+            return;
+        }
         let mut asks: BTreeMap<NodeId, Vec<SegmentId>> = BTreeMap::new();
         let mut all_covered = self.segments.is_loaded();
         for id in self.segments.ids() {
@@ -53,7 +56,7 @@ impl Replica {
         if holders.contains(&self.context.id) || self.is_expiring(&id) {
             return Verdict::Keep;
         }
-        if !self.receiving.underway(&id).is_empty() {
+        if !self.receiving.underway(&id).is_empty() || self.journal.is_storing(&id) {
             // What is being stored would be deleted with the rest, unseen by the holders.
             return Verdict::Wait;
         }
@@ -65,7 +68,7 @@ impl Replica {
             return Verdict::Wait;
         }
         // A holder that is about to stop may be relying on this very node.
-        let all_live = holders.iter().all(|holder| self.members.is_staying(*holder));
+        let all_live = planted!(DroppedTooEarly) || holders.iter().all(|holder| self.members.is_staying(*holder));
         let mut covered = all_live;
         let mut ask = Vec::new();
         for holder in holders.into_iter().filter(|holder| self.members.is_live(*holder)) {
@@ -102,6 +105,9 @@ impl Replica {
     pub(super) fn drop_segment(&mut self, id: SegmentId, expired: bool) {
         self.segments.forget(&self.context, &id);
         self.push_drops(&id);
+        if id.origin() == self.context.id && id.journal.boot == self.context.boot {
+            self.journal.end_part(&id);
+        }
         self.seals_drop(&id);
         self.scrub_drops(&id);
         self.context.output(Output::Drop(id));

@@ -238,7 +238,9 @@ impl Replica {
         for peer in self.members.live().collect::<Vec<_>>() {
             let mut sought = Vec::new();
             for id in &ids {
-                if sought.len() < SEGMENTS_MAX && self.order(id).contains(&peer) {
+                // Who is leaving has no place any more, and has what it had.
+                let may_have = self.order(id).contains(&peer) || self.members.is_leaving(peer);
+                if sought.len() < SEGMENTS_MAX && may_have {
                     sought.push(*id);
                 }
             }
@@ -265,7 +267,7 @@ struct Compared {
 }
 
 /// The most segments that are known to be missing wholly and left to their origins for a while; further ones wait.
-const LACKING_MAX: usize = 65_536;
+pub(super) const LACKING_MAX: usize = 65_536;
 /// How long a live origin is left to bring what another wants to hand over.
 const TAKE_PATIENCE: Duration = Duration::from_secs(2);
 /// A segment that was read whole within this time is not read again because a peer suspects it.

@@ -21,6 +21,12 @@ pub(super) struct Members {
     pub(super) mine: MemberRow,
     /// Whoever is in the view or in the table, this node left out.
     pub(super) peers: BTreeMap<NodeId, PeerState>,
+    /// Those of them that can take no batches, and the live ones whose table is another: few, where all peers are many.
+    pub(super) unable: BTreeSet<NodeId>,
+    differing: BTreeSet<NodeId>,
+    tidied_at: Option<Instant>,
+    /// When a member last went away or came back.
+    pub(super) liveness_moved_at: Instant,
     /// What placement is computed from, and its number, raised whenever it changes.
     places: Vec<Place>,
     pub(super) epoch: u64,
@@ -80,6 +86,10 @@ impl Members {
             table,
             mine: state.mine.take().unwrap_or_else(fresh),
             peers: BTreeMap::new(),
+            unable: BTreeSet::new(),
+            differing: BTreeSet::new(),
+            tidied_at: None,
+            liveness_moved_at: Instant::default(),
             places: Vec::new(),
             epoch: 0,
             is_known: !state.is_unheard,
@@ -102,6 +112,11 @@ impl Members {
     /// Tells whether a member is up and has not said that it is about to stop.
     pub(super) fn is_staying(&self, node: NodeId) -> bool {
         self.peers.get(&node).is_some_and(|peer| peer.live && (peer.stopping.is_none() || peer.stopping != peer.boot))
+    }
+
+    /// Tells whether a member is leaving.
+    pub(super) fn is_leaving(&self, node: NodeId) -> bool {
+        self.table.row(node).is_some_and(|row| row.state == MemberState::Leaving)
     }
 
     /// Notes that a member is about to stop.
@@ -129,9 +144,21 @@ impl Members {
         self.peers.iter().filter(|(node, peer)| peer.live && self.table.is_member(**node)).map(|(node, _)| *node)
     }
 
+    /// Returns the live member that comes after `last` in order, and after the last one the first.
+    pub(super) fn next_live(&self, last: Option<NodeId>) -> Option<NodeId> {
+        let is_live = |(node, peer): &(&NodeId, &PeerState)| peer.live && self.table.is_member(**node);
+        let after = last.map(|last| (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded));
+        let next = after.and_then(|after| self.peers.range(after).find(is_live));
+        next.or_else(|| self.peers.iter().find(is_live)).map(|(node, _)| *node)
+    }
+
     /// Tells whether there is another member, up or not.
     pub(super) fn has_others(&self) -> bool {
         self.table.members().any(|row| row.node != self.mine.node)
+    }
+
+    pub(super) fn opinion_count(&self) -> usize {
+        self.opinions.len()
     }
 
     pub(super) fn order(&self, segment: &SegmentId) -> Vec<NodeId> {
@@ -148,7 +175,7 @@ impl Replica {
         // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first, over however many starts.
         let is_expected = members.is_known && mine.incarnation > 0 && mine.clean.is_none();
         mine.incarnation = seconds.clamp(mine.incarnation + 1, member::INCARNATION_MAX.max(mine.incarnation + 1));
-        mine.clean = None;
+        mine.clean = mine.clean.filter(|_| planted!(CleanForEver));
         mine.zone.clone_from(&context.config.zone);
         mine.weight = context.config.weight;
         if !mine.state.is_member() {
@@ -172,20 +199,25 @@ impl Replica {
 
     /// Takes in what gossip says anew of some others; of those not named nothing has changed.
     pub(super) fn on_news(&mut self, view: View) {
-        let now = self.context.now.instant;
+        let (now, digest) = (self.context.now.instant, self.members.table.digest());
         let mut moved = false;
         for (node, seen) in view.peers {
-            if node == self.context.id {
+            let was_away = self.members.peers.get(&node).is_some_and(|peer| !peer.live && peer.boot.is_some());
+            if node == self.context.id || (planted!(ViewIgnored) && was_away) {
                 continue;
             }
             let peer = self.members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
             let (was_live, was_able, old_boot) = (peer.live, peer.is_able(), peer.boot);
             if was_live != seen.live {
                 (peer.live, peer.since) = (seen.live, now);
+                self.members.liveness_moved_at = now;
             }
             let able = seen.live && !seen.said.full;
             peer.unable_since = if able { None } else { peer.unable_since.or(Some(now)) };
             (peer.boot, peer.said) = (Some(seen.boot), seen.said);
+            let differs = seen.live && peer.said.members != digest;
+            note(&mut self.members.unable, node, !able);
+            note(&mut self.members.differing, node, differs);
             let restarted = old_boot != peer.boot;
             moved |= was_able != able || restarted || was_live != seen.live;
             if seen.live {
@@ -268,8 +300,9 @@ impl Replica {
             let recently = peer.exchanged.is_some_and(|at| now.since(at) < EXCHANGE_PAUSE);
             peer.live && peer.said.members != digest && !recently
         };
-        let mut differing: Vec<_> =
-            self.members.peers.iter().filter(|(_, peer)| due(peer)).map(|(node, _)| *node).collect();
+        let peers = &self.members.peers;
+        let differing = self.members.differing.iter().copied();
+        let mut differing: Vec<_> = differing.filter(|node| peers.get(node).is_some_and(due)).collect();
         for _ in 0..EXCHANGES_AT_ONCE.min(differing.len()) {
             let at = self.context.below(differing.len() as u64) as usize;
             let node = differing.swap_remove(at);
@@ -362,8 +395,14 @@ impl Replica {
         }
         let now = context.now.instant;
         for row in members.table.members().filter(|row| row.node != context.id) {
-            members.peers.entry(row.node).or_insert_with(|| PeerState::unseen(now));
+            members.peers.entry(row.node).or_insert_with(|| {
+                members.unable.insert(row.node);
+                PeerState::unseen(now)
+            });
         }
+        let digest = members.table.digest();
+        let differs = |(_, peer): &(&NodeId, &PeerState)| peer.live && peer.said.members != digest;
+        members.differing = members.peers.iter().filter(differs).map(|(node, _)| *node).collect();
         members.is_changed = true;
         self.context.arm(Timer::Announce, Duration::ZERO);
         self.exchange_members();
@@ -380,14 +419,19 @@ impl Replica {
 
     pub(super) fn hear_suspects(&mut self, from: NodeId, suspects: Vec<NodeId>) {
         if self.members.table.is_member(from) {
-            let suspects = suspects.into_iter().take(member::MEMBERS_MAX).collect();
-            self.members.opinions.insert(from, (self.context.now.instant, suspects));
+            let suspects: BTreeSet<NodeId> = suspects.into_iter().take(member::MEMBERS_MAX).collect();
+            if suspects.is_empty() {
+                self.members.opinions.remove(&from);
+            } else {
+                self.members.opinions.insert(from, (self.context.now.instant, suspects));
+            }
         }
     }
 
     /// Returns the members that are away, and for how long.
     fn away(&self) -> BTreeMap<NodeId, Duration> {
-        let peers = self.members.peers.iter().filter(|(node, peer)| !peer.live && self.members.table.is_member(**node));
+        let peers = self.members.unable.iter().filter_map(|node| Some((node, self.members.peers.get(node)?)));
+        let peers = peers.filter(|(node, peer)| !peer.live && self.members.table.is_member(**node));
         peers.map(|(node, peer)| (*node, self.context.ago(peer.since))).collect()
     }
 
@@ -423,8 +467,9 @@ impl Replica {
     pub(super) fn announce_changes(&mut self) {
         let said = self.announcement();
         if said != self.members.announced || self.members.announced_at.is_none() {
+            let pause = self.announce_pause(&said);
             match self.members.announced_at.map(|at| self.context.ago(at)) {
-                Some(ago) if ago < ANNOUNCE_PAUSE => self.context.arm(Timer::Announce, ANNOUNCE_PAUSE - ago),
+                Some(ago) if ago < pause => self.context.arm(Timer::Announce, pause - ago),
                 _ => {
                     self.members.announced = said.clone();
                     self.members.announced_at = Some(self.context.now.instant);
@@ -437,6 +482,15 @@ impl Replica {
         if self.members.is_changed || due {
             self.persist();
         }
+    }
+
+    /// Heads alone can wait a little, the longer the more members have to hear of each: gossip costs all of them.
+    fn announce_pause(&self, said: &Announcement) -> Duration {
+        let before = &self.members.announced;
+        let is_heads_alone = (said.members, said.clean, said.full, said.settled)
+            == (before.members, before.clean, before.full, before.settled);
+        let crowd = u32::try_from(self.members.peers.len() / ANNOUNCE_CROWD).unwrap_or(u32::MAX).max(1);
+        if is_heads_alone { (ANNOUNCE_PAUSE * crowd).min(ANNOUNCE_PAUSE_MAX) } else { ANNOUNCE_PAUSE }
     }
 
     pub(super) fn persist(&mut self) {
@@ -486,6 +540,10 @@ impl Replica {
 
     /// Forgets what was heard of nodes that are neither live nor members.
     pub(super) fn tick_heads(&mut self) {
+        if self.members.tidied_at.is_some_and(|at| self.context.ago(at) < TIDY_EVERY) {
+            return;
+        }
+        self.members.tidied_at = Some(self.context.now.instant);
         let now = self.context.now.timestamp;
         let retention = self.context.config.retention;
         let alive = |segment: &SegmentId| now < segment.window.end().saturating_add(retention);
@@ -495,11 +553,21 @@ impl Replica {
             members.table.is_member(*node)
         });
         members.peers.retain(|node, peer| peer.live || members.table.is_member(*node));
+        members.unable.retain(|node| members.peers.contains_key(node));
     }
 
     /// Returns what `node` last told of its heads.
     pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
         self.members.heads.get(&node).cloned().unwrap_or_default()
+    }
+}
+
+/// Puts a node on a list or takes it off.
+fn note(list: &mut BTreeSet<NodeId>, node: NodeId, is_on: bool) {
+    if is_on {
+        list.insert(node);
+    } else {
+        list.remove(&node);
     }
 }
 
@@ -515,6 +583,12 @@ const EXCHANGES_AT_ONCE: usize = 3;
 const EXCHANGE_PAUSE: Duration = Duration::from_millis(500);
 /// What is announced changes at most so often: it is a fact to be gossiped to all.
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(250);
+/// With so many others the pause begins to grow.
+const ANNOUNCE_CROWD: usize = 32;
+/// How long heads wait at most; well below [`GOSSIP_LAG`].
+const ANNOUNCE_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often what was heard of nodes that are gone is forgotten.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
 /// How often the heads of others are written down.
 const PERSIST_HEADS_EVERY: Duration = Duration::from_secs(30);
 /// How long after a refusal for want of room it is tried again.

@@ -74,6 +74,19 @@ struct Lane {
     not_before: Option<Instant>,
 }
 
+impl Push {
+    /// Returns how many sends are under way, and the most bytes to one peer. What lanes count is what their flights have.
+    pub(super) fn sizes(&self) -> (usize, u64) {
+        let outbounds = || self.outgoing.values().flat_map(|outgoing| &outgoing.peers);
+        let flights = outbounds().map(|(_, peer)| peer.flights.len() + usize::from(peer.sending.is_some())).sum();
+        for (node, lane) in &self.lanes {
+            let bytes: u64 = outbounds().filter(|(peer, _)| *peer == node).map(|(_, peer)| peer.bytes()).sum();
+            assert_eq!(lane.flying_bytes, bytes, "bytes under way to {node:?}");
+        }
+        (flights, self.lanes.values().map(|lane| lane.flying_bytes).max().unwrap_or(0))
+    }
+}
+
 impl Outbound {
     fn underway(&self) -> SeqSet {
         self.flights.iter().chain(&self.sending).fold(SeqSet::new(), |set, flight| set.union(&flight.seqs))
@@ -130,7 +143,7 @@ impl Replica {
         for holder in others {
             if self.members.is_able(holder) {
                 duties.push((holder, Duty::Holder));
-            } else if self.is_long_unable(holder) {
+            } else if self.is_long_unable(holder) && self.context.config.mechanisms.standins {
                 let first = (!steady.is_empty()).then(|| steady.remove(0));
                 duties.extend(first.map(|spare| (spare, Duty::StandIn(holder))));
             }
@@ -139,6 +152,9 @@ impl Replica {
         let lacking = wanted.saturating_sub(duties.len());
         spares.retain(|spare| !duties.iter().any(|(node, _)| node == spare));
         duties.extend(spares.into_iter().take(lacking).map(|spare| (spare, Duty::Urgent)));
+        if !self.context.config.mechanisms.push {
+            duties.clear();
+        }
         let Some(outgoing) = self.push.outgoing.get_mut(&segment) else { return };
         for (node, _) in &duties {
             outgoing.peers.entry(*node).or_default();
@@ -326,7 +342,7 @@ impl Replica {
         let mut asking = BTreeSet::new();
         for (segment, outgoing) in &mut self.push.outgoing {
             for (peer, outbound) in &mut outgoing.peers {
-                let late = |flight: &Flight| now.since(flight.at) >= retry;
+                let late = |flight: &Flight| now.since(flight.at) >= retry && !planted!(NeverSentAgain);
                 if outbound.flights.iter().any(late) || outbound.sending.as_ref().is_some_and(late) {
                     let freed = outbound.bytes();
                     outbound.flights.clear();
@@ -354,11 +370,12 @@ impl Replica {
     pub(super) fn tick_standins(&mut self) {
         let just_now = |since: Instant, after| (after..after + STANDIN_TICKS).contains(&self.context.ago(since));
         let after = self.context.config.standin_after;
-        let has_moved = |peer: &PeerState| {
-            peer.unable_since.is_some_and(|since| just_now(since, after))
-                || peer.live && just_now(peer.since, RETURNING)
-        };
-        if self.members.peers.values().any(has_moved) {
+        let members = &self.members;
+        let mut unable = members.unable.iter().filter_map(|node| members.peers.get(node)?.unable_since);
+        // All are looked at only while somebody may be returning.
+        let is_steady = self.context.ago(members.liveness_moved_at) >= RETURNING + STANDIN_TICKS;
+        let is_back = |peer: &PeerState| peer.live && just_now(peer.since, RETURNING);
+        if unable.any(|since| just_now(since, after)) || !is_steady && members.peers.values().any(is_back) {
             self.on_ability_moved();
         }
         let asking = self.push.outgoing.values().flat_map(|outgoing| outgoing.peers.values());
@@ -417,6 +434,9 @@ impl Replica {
 
     /// Returns the heads of the present journal's segments that lack a copy somewhere, or may in a moment.
     pub(super) fn open_heads(&mut self) -> BTreeMap<(Window, u32), u32> {
+        if planted!(HeadsUntold) {
+            return BTreeMap::new();
+        }
         let quiet = self.context.config.seal_after;
         let open = self.push.outgoing.keys().filter(|segment| {
             let Some(held) = self.segments.find(segment) else { return false };

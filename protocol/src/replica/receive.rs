@@ -39,6 +39,13 @@ impl Receiving {
         adopting.union(&storing.collect())
     }
 
+    /// Returns how many batches and bytes the store is at and may be at, and how many extents.
+    pub(super) fn sizes(&self) -> (usize, u64, u64, usize, u64) {
+        // One that is larger than all may be is stored alone.
+        let most = STORING_BYTES_MAX.max(self.storing.values().max().copied().unwrap_or(0));
+        (self.storing.len(), self.storing_bytes, most, self.adopting.len(), u64::MAX)
+    }
+
     fn done(&mut self, segment: &SegmentId, seq: u32) {
         let bytes = self.storing.remove(&(*segment, seq)).unwrap_or(0);
         self.storing_bytes -= bytes;
@@ -77,6 +84,7 @@ impl Replica {
         for batch in batches {
             self.receiving.done(&batch.segment, batch.seq);
             if self.is_gone(&batch.segment) {
+                self.on_appended_too_late(&batch);
                 continue;
             }
             let was_damaged =
@@ -85,7 +93,10 @@ impl Replica {
             let in_flight = batch.from.is_none_or(|from| from == batch.segment.origin());
             let entry = (batch.seq, batch.entry);
             match self.segments.insert(&mut self.context, batch.segment, entry, in_flight) {
-                Inserted::New | Inserted::Same => self.on_durable(&batch),
+                Inserted::New | Inserted::Same => {
+                    self.lacking.remove(&batch.segment);
+                    self.on_durable(&batch);
+                }
                 Inserted::Different => self.verify_soon(batch.segment),
                 Inserted::Beyond => {}
             }
@@ -167,7 +178,10 @@ impl Replica {
     /// Tells origins what is held, once for all that came in together.
     pub(super) fn tell_held(&mut self) {
         while let Some((to, segment)) = self.receiving.tell.pop_first() {
-            let held = self.segments.held(&segment);
+            let mut held = self.segments.held(&segment);
+            if planted!(HeldBeforeDurable) {
+                held = held.union(&self.receiving.underway(&segment));
+            }
             self.context.send(to, Message::Held { segment, held });
         }
     }

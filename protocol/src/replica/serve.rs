@@ -51,6 +51,12 @@ impl Serving {
     pub(super) fn is_busy_for(&self, peer: NodeId) -> bool {
         self.queues.get(&peer).is_some_and(|queue| queue.sending.is_some() || !queue.waiting.is_empty())
     }
+
+    /// Returns how much waits for the peer for whom most does, and how much may.
+    pub(super) fn longest(&self) -> (usize, u64) {
+        let waiting = self.queues.values().map(|queue| queue.waiting.len() + usize::from(queue.sending.is_some()));
+        (waiting.max().unwrap_or(0), QUEUE_MAX as u64 + 2)
+    }
 }
 
 impl Replica {
