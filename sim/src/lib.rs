@@ -3,10 +3,11 @@
 //! Nothing here may decide anything about the mesh: hosts perform what the machine wants, the network and the disks do them
 //! ill, and the oracle judges what came of it.
 
+#[cfg(feature = "planted")]
+pub mod catch;
 pub mod clock;
 pub mod compare;
 pub mod disk;
-pub mod fuzz;
 pub mod gossip;
 pub mod host;
 pub mod hosts;
@@ -17,5 +18,8 @@ mod queue;
 pub mod report;
 pub mod sample;
 pub mod scenario;
+pub mod shrink;
 pub mod spec;
+pub mod swarm;
+pub mod trial;
 pub mod world;

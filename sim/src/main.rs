@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use logmesh_sim::compare::{Comparison, variants};
-use logmesh_sim::fuzz;
 use logmesh_sim::progress::Bar;
 use logmesh_sim::report::{Recording, show};
 use logmesh_sim::scenario::{Scenario, play};
+
+mod cli;
 
 /// Breaks a made-up mesh in many ways and looks whether it keeps its promises.
 #[derive(Parser)]
@@ -43,18 +44,13 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Runs random worlds, one a seed.
-    Fuzz {
-        /// How many seeds.
-        #[arg(long, default_value_t = 100)]
-        seeds: u64,
-        /// The first seed.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-        /// Tell what happened in each world.
-        #[arg(long)]
-        story: bool,
-    },
+    /// Runs random worlds, one a seed, on all cores.
+    Fuzz(cli::fuzz::Fuzz),
+    /// Measures how much faster than time the simulator is.
+    Bench(cli::bench::Bench),
+    /// Plants one bug after the other and tells how many seeds it took to catch it.
+    #[cfg(feature = "planted")]
+    Planted(cli::planted::Planted),
 }
 
 #[derive(Args)]
@@ -80,7 +76,10 @@ fn main() -> ExitCode {
             vary.extend(copies.map(|copies| format!("copies={copies}")));
             compare(&scenarios, &vary, &options)
         }
-        Command::Fuzz { seeds, from, story } => return fuzz_all(seeds, from, story),
+        Command::Fuzz(fuzz) => return fuzz.run(),
+        Command::Bench(bench) => return bench.run(),
+        #[cfg(feature = "planted")]
+        Command::Planted(planted) => return planted.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -158,25 +157,3 @@ fn write_report(options: &Options, page: impl FnOnce() -> String) -> Result<(), 
 
 /// The exit code of a wrong command line or scenario.
 const WRONG_USAGE: u8 = 2;
-
-fn fuzz_all(seeds: u64, from: u64, story: bool) -> ExitCode {
-    let (mut failed, mut slowest, mut appends, mut claims) = (0u64, std::time::Duration::ZERO, 0, (0, 0));
-    for seed in from..from + seeds {
-        let outcome = fuzz::run(seed);
-        if story {
-            outcome.story.iter().for_each(|line| println!("{line}"));
-        }
-        slowest = slowest.max(outcome.converged_after.unwrap_or_default());
-        appends += outcome.appends.0;
-        claims = (claims.0 + outcome.claims.0, claims.1 + outcome.claims.1);
-        if let Some(first) = outcome.broken.first() {
-            failed += 1;
-            println!("seed {seed}: {first}\n  repeat: logmesh-sim fuzz --seeds 1 --from {seed}");
-        }
-    }
-    println!(
-        "{seeds} seeds from {from}: {failed} failed; {appends} appends acknowledged; answers complete {}, not {}; slowest convergence {slowest:?}",
-        claims.0, claims.1
-    );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}

@@ -233,13 +233,16 @@ impl Oracle {
 
     /// A host lets a segment go that is not expired: others must have all of it by then.
     pub fn dropped(&mut self, node: NodeId, segment: SegmentId, copies: u8, hosts: &Hosts) {
+        // Where fewer have joined than there should be copies, all of them are holders.
+        let joined = hosts[&node].replica.as_ref().map_or(0, |replica| replica.members_table().placed().len());
+        let holders = usize::from(copies).min(joined);
         let places: Vec<Place> = hosts[&node].disk.ledger(segment).into_iter().map(|(seq, _)| (segment, seq)).collect();
         for place in places {
             // One of the holders may have found its copy damaged since it showed it, so keeping it is enough.
             let named = self.find(place).into_iter().flat_map(|batch| &batch.disks);
             let others = named.map(|(disk, _)| crate::hosts::node(*disk)).filter(|other| *other != node);
             let others = others.filter(|other| hosts[other].disk.keeps(place.0, place.1)).count();
-            if others < usize::from(copies).saturating_sub(1).max(1) {
+            if others < holders.saturating_sub(1).max(1) {
                 self.broken
                     .push(format!("nothing is dropped too early: {place:?} by {node:?}, and {others} others have it"));
             }

@@ -62,6 +62,8 @@ pub struct World {
     asked: Vec<crate::sample::QuerySample>,
     /// When all were last compared with all.
     compared_at: u64,
+    /// Who was told to leave, or was given up by an operator.
+    may_be_gone: BTreeSet<NodeId>,
     /// Whether somebody is running whom nobody may know to.
     has_strangers: bool,
     /// Kept to be filled again.
@@ -148,6 +150,7 @@ impl World {
             tickets_of_inquiries: 0,
             asked: Vec::new(),
             compared_at: 0,
+            may_be_gone: BTreeSet::new(),
             has_strangers: false,
             deeds: Vec::new(),
         };
@@ -209,6 +212,21 @@ impl World {
         let added = self.add(&NodeSpec { is_founder: false, ..NodeSpec::default() });
         assert_eq!(added, index, "hosts have numbers without gaps");
         self.start(index);
+    }
+
+    /// Lets all who are up know each other at once, as in a mesh that has long existed: a thousand strangers take their time.
+    pub fn acquaint(&mut self) {
+        let nanos = self.nanos;
+        let running = || self.hosts.values().filter_map(|host| host.replica.as_ref());
+        let rows: Vec<_> = running().filter_map(|replica| replica.members_table().row(replica.id()).cloned()).collect();
+        for index in self.indices() {
+            let host = self.host(index);
+            let now = host.now(nanos);
+            if let Some(replica) = &mut host.replica {
+                replica.merge_members(now, rows.clone());
+            }
+            self.settle(node(index));
+        }
     }
 
     /// Returns the numbers of all hosts.

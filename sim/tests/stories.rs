@@ -181,6 +181,31 @@ fn a_leaver_stays_until_others_have_all_it_holds() {
     whole(world);
 }
 
+/// It vouched for what it had written, and had let go of it since the others had it all. (Found by the swarm, seed 11.)
+#[test]
+fn answers_do_without_a_node_that_has_left_and_still_runs() {
+    let mut world = mesh(4);
+    write(&mut world, &[0, 1, 2, 3], 40);
+    world.tell(0, Input::Leave);
+    world.run_for(secs(60));
+    assert!(left(&world, 0) && world.host(0).disk.ids().count() == 0, "it has let go of everything");
+    assert!(world.query(0) && world.query(1), "answers are complete");
+    whole(world);
+}
+
+/// Nobody would hand it over.
+#[test]
+fn who_has_left_takes_nothing_more() {
+    let mut world = mesh(4);
+    world.tell(0, Input::Leave);
+    world.run_for(secs(10));
+    assert!(left(&world, 0));
+    let ticket = world.append(0, 2);
+    world.run_for(secs(1));
+    assert_eq!(world.answers[&ticket], None);
+    whole(world);
+}
+
 #[test]
 fn a_forgotten_node_is_replaced_by_others() {
     let mut world = mesh(4);

@@ -45,7 +45,8 @@ impl World {
                 found.entry(status.segment).or_default().insert(*node, (status.held, status.root));
             }
         }
-        for (segment, found) in found {
+        // Where all are leaving nobody is a holder, and all stay.
+        for (segment, found) in found.into_iter().filter(|(segment, _)| !holders[segment].is_empty()) {
             let mut kept: BTreeSet<_> = holders[&segment].iter().map(|holder| found.get(holder)).collect();
             if kept.len() > 1 || kept.pop_first().flatten().is_none_or(|(_, root)| root.is_none()) {
                 return Some(format!("{segment:?}: holders {:?}, held {found:?}", holders[&segment]));

@@ -70,7 +70,10 @@ impl World {
                 self.wipe(node);
             }
             Fault::FlipBits { node, batches } => (0..batches).for_each(|_| _ = self.rot(node)),
-            Fault::Leave { node } => self.tell(node, Input::Leave),
+            Fault::Leave { node: index } => {
+                self.may_be_gone.insert(node(index));
+                self.tell(index, Input::Leave);
+            }
             Fault::Stop { node } => self.tell(node, Input::Stop),
             Fault::Forget { node } => self.forget_at_any(node),
             Fault::Crash { .. } | Fault::Start { .. } | Fault::Join { .. } => {}
@@ -93,7 +96,7 @@ impl World {
             Fault::SlowDisk { node, quality } => {
                 let before = self.host(node).quality;
                 self.host(node).quality = quality;
-                self.trouble(node, 8 * before.fsync.slow.max(quality.fsync.slow));
+                self.trouble(node, 10 * before.fsync.slow.max(quality.fsync.slow));
             }
             Fault::StallDisk { node, time } => {
                 self.host(node).stalled_until = now + nanos(time);
@@ -119,7 +122,9 @@ impl World {
 
     fn forget_at_any(&mut self, index: u16) {
         let up = self.indices().find(|other| *other != index && self.is_up(*other));
-        if let Some(other) = up {
+        // Who is given up is down: that is the operator's part.
+        if let Some(other) = up.filter(|_| !self.is_up(index)) {
+            self.may_be_gone.insert(node(index));
             self.tell(other, Input::Forget(node(index)));
         }
     }

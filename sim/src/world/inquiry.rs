@@ -260,7 +260,7 @@ impl World {
     }
 
     fn judge(&mut self, inquiry: &Inquiry, found: &BTreeMap<SegmentId, SeqSet>, completeness: &Completeness) -> bool {
-        let remembered: BTreeSet<NodeId> = inquiry.table.rows().map(|row| row.node).collect();
+        let remembered: BTreeSet<NodeId> = inquiry.table.members().map(|row| row.node).collect();
         let before = self.oracle.broken.len();
         let claims_complete = completeness.complete;
         let (began, ended, range) = (inquiry.began, self.nanos, inquiry.range);

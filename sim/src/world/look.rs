@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use logmesh_protocol::id::NodeId;
+use logmesh_protocol::member::MemberState;
 
 use super::{Happening, World, small};
 use crate::network::nanos;
@@ -50,6 +51,56 @@ impl World {
         self.samples.push(sample);
     }
 
+    /// Looks whether what must hold at every moment holds.
+    pub fn check_always(&mut self) {
+        self.check_waiting();
+        self.check_bounds();
+        self.check_placement();
+    }
+
+    /// Bounded: nothing that others or time can let grow is beyond its limit.
+    fn check_bounds(&mut self) {
+        let running = self.hosts.values().filter_map(|host| host.replica.as_ref());
+        let sizes = running.flat_map(|replica| replica.footprint().into_iter().map(|size| (replica.id(), size)));
+        let beyond = sizes.filter(|(_, size)| size.now > size.most);
+        let beyond: Vec<_> = beyond
+            .map(|(id, size)| format!("bounded: {id:?} has {} {}, {} at most", size.now, size.name, size.most))
+            .collect();
+        self.oracle.broken.extend(beyond.into_iter().take(1));
+    }
+
+    /// Liveness never moves placement: it is what the member table says, and nobody leaves the table but by leaving or being given up.
+    fn check_placement(&mut self) {
+        let mut broken = None;
+        for replica in self.hosts.values().filter_map(|host| host.replica.as_ref()) {
+            let table = replica.members_table();
+            let gone = table.rows().find(|row| !row.state.is_member() && !self.may_be_gone.contains(&row.node));
+            if let Some(row) = gone {
+                broken = Some(format!(
+                    "placement is not moved by liveness: {:?} takes {:?} to be {:?}",
+                    replica.id(),
+                    row.node,
+                    row.state
+                ));
+            }
+            let places = table.placed();
+            let copies = usize::from(self.spec.config.copies);
+            for status in replica.segments().into_iter().take(PLACEMENTS_LOOKED_AT) {
+                let mut order = logmesh_protocol::placement::order(&status.segment, &places);
+                order.truncate(copies);
+                if order != status.holders {
+                    broken = Some(format!(
+                        "placement is not moved by liveness: {:?} places {:?} at {:?}",
+                        replica.id(),
+                        status.segment,
+                        status.holders
+                    ));
+                }
+            }
+        }
+        self.oracle.broken.extend(broken);
+    }
+
     /// Comparing all with all takes its time: it is done now and then.
     fn is_time_to_compare(&mut self) -> bool {
         let pause = if self.hosts.len() <= 100 { COMPARE_EVERY } else { COMPARE_MANY_EVERY };
@@ -65,8 +116,8 @@ impl World {
         let mut late = Vec::new();
         for (ticket, waiting) in self.clients.waiting() {
             let host = &self.hosts[&waiting.node];
-            // A group waits for the one before it, and both for the disk.
-            let disk = 2 * 3 * nanos(host.quality.fsync.slow) + 4 * host.slowness;
+            // A group waits for the one before it, that one for what was being written, and each write may be the slowest.
+            let disk = 10 * nanos(host.quality.fsync.slow) + 4 * host.slowness;
             let patience = nanos(host.config.ack_timeout) + disk + nanos(ANSWER_SLACK);
             if self.nanos > waiting.since.max(host.troubled_until) + patience {
                 late.push(format!(
@@ -79,16 +130,20 @@ impl World {
         self.oracle.broken.extend(late.into_iter().take(1));
     }
 
-    /// Writable while up: only a full disk and the end are reasons to refuse.
+    /// Writable while up: only a full disk and the end, or having left, are reasons to refuse.
     pub(super) fn check_refusal(&mut self, id: NodeId) {
         let host = &self.hosts[&id];
         let was_full = host.disk.is_full || self.nanos < host.troubled_until + nanos(ANSWER_SLACK);
-        if !host.is_stopping && !was_full {
+        let state = host.replica.as_ref().and_then(|replica| Some(replica.members_table().row(id)?.state));
+        let has_left = state == Some(MemberState::Left);
+        if !host.is_stopping && !was_full && !has_left {
             self.oracle.broken.push(format!("writable while up: {id:?} has refused a client"));
         }
     }
 }
 
+/// Of each node's segments so many are looked at each time.
+const PLACEMENTS_LOOKED_AT: usize = 4;
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 const COMPARE_MANY_EVERY: Duration = Duration::from_secs(60);
 /// What an answer may take besides, on a node that is well.
