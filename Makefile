@@ -32,7 +32,6 @@ demo: build
 
 test: setup-tests
 	cargo test --workspace
-	cargo test -p logmesh-sim --features planted --test planted
 
 # With the same profile as everything else: cargo's own profile for benchmarks would compile RocksDB once more.
 bench: setup
