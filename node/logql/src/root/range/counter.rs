@@ -1,6 +1,6 @@
 //! The rate of a counter over a sliding range, as Prometheus calculates it: where the value falls the counter was reset,
 //! and what was counted before is added; the rise is then extended to the ends of the range, where samples stand close
-//! enough to them (https://prometheus.io/docs/prometheus/latest/querying/functions/#rate).
+//! enough to them (<https://prometheus.io/docs/prometheus/latest/querying/functions/#rate>).
 
 use std::ops::Range;
 

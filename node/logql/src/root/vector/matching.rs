@@ -1,6 +1,6 @@
 //! Operators between two vectors: which series of either side belong together, and what comes of them.
 //!
-//! The rules are those of PromQL (https://prometheus.io/docs/prometheus/latest/querying/operators/#vector-matching), step
+//! The rules are those of PromQL (<https://prometheus.io/docs/prometheus/latest/querying/operators/#vector-matching>), step
 //! by step: what has no value at a step is not there.
 
 use std::collections::{BTreeMap, HashMap};
