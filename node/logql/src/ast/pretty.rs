@@ -1,5 +1,6 @@
 //! Prints a tree over several lines where one would be long, the way Loki's documentation sets its examples: each stage
-//! on a line of its own, two spaces a level. Reads back as the same tree.
+//! on a line of its own, the range behind the last of them, two spaces a level, operands deeper than their operator. Reads back
+//! as the same tree.
 
 use super::{BinaryOperation, Expr, LabelReplace, LogExpr, MetricExpr, RangeAggregation, VectorAggregation};
 
@@ -59,13 +60,14 @@ impl Page {
         }
         self.log(&aggregation.log, depth + 1);
         if let Some(unwrap) = &aggregation.unwrap {
-            self.line(depth + 2, &unwrap.to_string());
+            self.line(depth + 2, &unwrap.value());
+            unwrap.filters.iter().for_each(|filter| self.line(depth + 2, &format!("| {filter}")));
         }
-        let mut range = format!("[{}]", aggregation.range);
+        // The range ends the line of what it is the range of.
+        self.text.push_str(&format!(" [{}]", aggregation.range));
         if aggregation.offset.0 != 0 {
-            range += &format!(" offset {}", aggregation.offset);
+            self.text.push_str(&format!(" offset {}", aggregation.offset));
         }
-        self.line(depth + 2, &range);
         let grouping = aggregation.grouping.as_ref().map_or(String::new(), |grouping| format!(" {grouping}"));
         self.line(depth, &format!("){grouping}"));
     }
@@ -81,9 +83,9 @@ impl Page {
     }
 
     fn binary(&mut self, operation: &BinaryOperation, depth: usize) {
-        self.operand(&operation.left, operation.left_needs_parentheses(), depth);
+        self.operand(&operation.left, operation.left_needs_parentheses(), depth + 1);
         self.line(depth, &operation.operator());
-        self.operand(&operation.right, operation.right_needs_parentheses(), depth);
+        self.operand(&operation.right, operation.right_needs_parentheses(), depth + 1);
     }
 
     fn operand(&mut self, operand: &MetricExpr, parentheses: bool, depth: usize) {
@@ -98,8 +100,10 @@ impl Page {
     fn label_replace(&mut self, replace: &LabelReplace, depth: usize) {
         self.line(depth, "label_replace(");
         self.metric(&replace.of, depth + 1);
-        self.text.push(',');
-        self.line(depth + 1, &replace.texts());
+        for text in replace.texts() {
+            self.text.push(',');
+            self.line(depth + 1, &text);
+        }
         self.line(depth, ")");
     }
 }
@@ -124,11 +128,27 @@ mod tests {
             (
                 r#"sum by (app, status)(rate({job="http-server", environment="production", cluster="ops-tools1"} | json | status != ""[5m]))"#,
                 "sum by (app, status) (\n  rate(\n    {job=\"http-server\", environment=\"production\", cluster=\"ops-tools1\"}\n      \
-                 | json\n      | status!=\"\"\n      [5m]\n  )\n)",
+                 | json\n      | status!=\"\" [5m]\n  )\n)",
+            ),
+            (
+                r#"avg_over_time({job="loki-ops/query-frontend",cluster="ops-tools1"} | logfmt | unwrap duration(latency) | __error__="" | org!="x" [5m] offset 1h) by (org)"#,
+                "avg_over_time(\n  {job=\"loki-ops/query-frontend\", cluster=\"ops-tools1\"}\n    | logfmt\n    | unwrap duration(latency)\n    \
+                 | __error__=\"\"\n    | org!=\"x\" [5m] offset 1h\n) by (org)",
+            ),
+            (
+                r#"sum(rate({job="api-server", cluster="ops-tools1"} |= "error" [5m])) / sum(rate({job="api-server", cluster="ops-tools1"}[5m]))"#,
+                "  sum(\n    rate(\n      {job=\"api-server\", cluster=\"ops-tools1\"}\n        |= \"error\" [5m]\n    )\n  )\n/\n  sum(\n    rate(\n      \
+                 {job=\"api-server\", cluster=\"ops-tools1\"} [5m]\n    )\n  )",
+            ),
+            (
+                r#"label_replace(rate({job="api-server", cluster="ops-tools1"}[5m]), "service_name", "$1", "service", "([^:]*):.*")"#,
+                "label_replace(\n  rate(\n    {job=\"api-server\", cluster=\"ops-tools1\"} [5m]\n  ),\n  \"service_name\",\n  \"$1\",\n  \
+                 \"service\",\n  \"([^:]*):.*\"\n)",
             ),
         ];
         for (query, wanted) in cases {
             assert_eq!(pretty(&parse(query).unwrap()), wanted);
+            assert_eq!(parse(wanted), parse(query));
         }
     }
 }

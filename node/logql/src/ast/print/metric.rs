@@ -43,11 +43,18 @@ impl Display for RangeAggregation {
 
 impl Display for Unwrap {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        match self.conversion {
-            None => write!(f, "| unwrap {}", self.label)?,
-            Some(conversion) => write!(f, "| unwrap {}({})", conversion.name(), self.label)?,
-        }
+        f.write_str(&self.value())?;
         self.filters.iter().try_for_each(|filter| write!(f, " | {filter}"))
+    }
+}
+
+impl Unwrap {
+    /// Returns the stage without the filters behind it.
+    pub(in crate::ast) fn value(&self) -> String {
+        match self.conversion {
+            None => format!("| unwrap {}", self.label),
+            Some(conversion) => format!("| unwrap {}({})", conversion.name(), self.label),
+        }
     }
 }
 
@@ -146,14 +153,14 @@ impl Display for BinaryOp {
 
 impl Display for LabelReplace {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "label_replace({}, {})", self.of, self.texts())
+        write!(f, "label_replace({}, {})", self.of, self.texts().join(", "))
     }
 }
 
 impl LabelReplace {
     /// Returns the parameters behind the first.
-    pub(in crate::ast) fn texts(&self) -> String {
-        [&self.target, &self.replacement, &self.source, &self.pattern].map(|text| Quoted(text).to_string()).join(", ")
+    pub(in crate::ast) fn texts(&self) -> [String; 4] {
+        [&self.target, &self.replacement, &self.source, &self.pattern].map(|text| Quoted(text).to_string())
     }
 }
 
