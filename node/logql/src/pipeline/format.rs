@@ -5,7 +5,7 @@ use logmesh_protocol::time::Timestamp;
 use super::labels::RowLabels;
 use crate::ast::{FormatValue, LabelFormat};
 use crate::error::PlanError;
-use crate::template::{Template, TemplateRow};
+use crate::template::{Template, TemplateFailure, TemplateRow};
 
 /// A template that makes lines.
 #[derive(Debug)]
@@ -50,19 +50,39 @@ impl Formats {
         Ok(Self(formats.iter().map(format).collect::<Result<_, PlanError>>()?))
     }
 
-    /// Sets the labels. A template that fails sets none, and becomes the error of the line.
+    /// Sets the labels, one after the other. All templates of a stage see the labels as the first of them finds them, so
+    /// two may change places, and none sees what another sets. A template that fails sets none, and becomes the error of
+    /// the line.
     pub(super) fn apply(&mut self, line: &str, now: Timestamp, row: &mut RowLabels<'_>) {
-        for (label, format) in &mut self.0 {
-            match format {
-                Format::Rename(from) => row.rename(from, label),
-                Format::Template(template) => {
-                    let mut value = String::new();
-                    match template.render(&Labelled { labels: row, line, now }, &mut value) {
-                        Ok(()) => row.set(label, &value),
-                        Err(failure) => row.fields.set_error(TEMPLATE_ERROR, failure.to_string()),
-                    }
-                }
-            }
+        let is_template = |(_, format): &(String, Format)| matches!(format, Format::Template(_));
+        let first = self.0.iter().position(is_template).unwrap_or(self.0.len());
+        let (before, others) = self.0.split_at_mut(first);
+        for (label, format) in before {
+            format.apply(label, None, row);
+        }
+        let seen = Labelled { labels: row, line, now };
+        let values: Vec<_> = others.iter_mut().map(|(_, format)| format.render(&seen)).collect();
+        for ((label, format), value) in others.iter().zip(values) {
+            format.apply(label, value, row);
+        }
+    }
+}
+
+impl Format {
+    /// Returns what the template makes of a line; a renaming needs nothing of the kind.
+    fn render(&mut self, seen: &Labelled<'_, '_>) -> Option<Result<String, TemplateFailure>> {
+        let Format::Template(template) = self else { return None };
+        let mut value = String::new();
+        Some(template.render(seen, &mut value).map(|()| value))
+    }
+
+    /// Sets `label`.
+    fn apply(&self, label: &str, rendered: Option<Result<String, TemplateFailure>>, row: &mut RowLabels<'_>) {
+        match (self, rendered) {
+            (Format::Rename(from), _) => row.rename(from, label),
+            (Format::Template(_), Some(Ok(value))) => row.set(label, &value),
+            (Format::Template(_), Some(Err(failure))) => row.fields.set_error(TEMPLATE_ERROR, failure.to_string()),
+            (Format::Template(_), None) => {}
         }
     }
 }

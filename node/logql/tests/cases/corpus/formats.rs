@@ -65,7 +65,11 @@ fn labels() -> Suite {
             ("| logfmt | label_format a=`{{.b}}`", "a=two; b=two"),
             ("| logfmt | label_format a=`{{.a}}{{.a}}`", "a=11; b=two"),
             ("| logfmt | label_format c=`{{.a}}`, d=`{{.b}}`", "a=1; b=two; c=1; d=two"),
-            ("| logfmt | label_format c=`{{.a}}`, d=`{{.c}}`", "a=1; b=two; c=1; d=1"),
+            // All templates of a stage see the labels as they were before it.
+            ("| logfmt | label_format c=`{{.a}}`, d=`{{.c}}`", "a=1; b=two; c=1; d="),
+            ("| logfmt | label_format a=`{{.b}}`, b=`{{.a}}`", "a=two; b=1"),
+            ("| logfmt | label_format a=`{{.b}}`, c=b, b=`{{.a}}`", "a=two; b=1; c=two"),
+            ("| logfmt | label_format c=`{{.a}}`, d=a, e=`{{.a}}{{.d}}`", "b=two; c=1; d=1; e=1"),
             ("| logfmt | label_format c=`{{.a}}` | label_format d=`{{.c}}{{.c}}`", "a=1; b=two; c=1; d=11"),
             ("| logfmt | label_format a=b | label_format a=`new`", "a=new"),
             ("| label_format x=`new`", "-x; x=new"),
