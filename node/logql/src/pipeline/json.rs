@@ -1,8 +1,8 @@
 //! Reads a JSON line once, from left to right, and offers each scalar under its flattened name. Nothing is built: a value
 //! that nobody wants is only stepped over. Arrays are stepped over too, as LogQL has it.
 //!
-//! The whole line is checked even where all wanted fields are found early: whether a line has an error must not depend on
-//! which labels a query asks for.
+//! The whole object is checked even where all wanted fields are found early: whether a line has an error must not depend
+//! on which labels a query asks for. What follows the object is not looked at.
 
 mod pick;
 mod text;
@@ -14,15 +14,28 @@ pub(super) use pick::{Place, push_value};
 use text::{escape_len, quote_or_backslash, unescape};
 pub(super) use text::{push_sanitized, sanitized_len};
 
-/// What is wrong with a line.
+/// What is wrong with a line, in the words that Loki's clients know. None tells a place: it stands in a label, and lines
+/// with the same flaw should not become a stream each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum JsonFlaw {
-    /// The line is no object.
+    /// The line is no object, or an object in it does not go on or end as one.
     #[error("Value looks like object, but can't find closing '}}' symbol")]
-    NotObject,
-    /// Something else was expected here.
-    #[error("malformed JSON at byte {0}")]
-    Malformed(usize),
+    Object,
+    /// An array does not go on or end as one.
+    #[error("Value is array, but can't find closing ']' symbol")]
+    Array,
+    /// A string does not end.
+    #[error("Value is string, but can't find closing '\"' symbol")]
+    Text,
+    /// A string has an escape that JSON does not know.
+    #[error("Encountered an invalid escape sequence in a string")]
+    Escape,
+    /// There is no colon behind a key.
+    #[error("Malformed JSON error")]
+    Colon,
+    /// A value is none.
+    #[error("Unknown value type")]
+    Value,
     /// Objects or arrays within each other beyond the bound.
     #[error("JSON nested deeper than {DEPTH_MAX} levels")]
     Deep,
@@ -56,11 +69,10 @@ impl JsonScanner {
         let mut scan = Scan { line, at: 0, depth: 0, scratch: self, sink };
         scan.skip_blank();
         if scan.peek() != Some(b'{') {
-            return Err(JsonFlaw::NotObject);
+            return Err(JsonFlaw::Object);
         }
-        scan.object(true)?;
-        scan.skip_blank();
-        if scan.at == line.len() { Ok(()) } else { Err(scan.malformed()) }
+        // What follows the object is not looked at: a line may go on in other words, or with another object.
+        scan.object(true)
     }
 }
 
@@ -77,19 +89,15 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         self.line.get(self.at).copied()
     }
 
-    fn malformed(&self) -> JsonFlaw {
-        JsonFlaw::Malformed(self.at)
-    }
-
     fn skip_blank(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), JsonFlaw> {
+    fn expect(&mut self, byte: u8, otherwise: JsonFlaw) -> Result<(), JsonFlaw> {
         if self.peek() != Some(byte) {
-            return Err(self.malformed());
+            return Err(otherwise);
         }
         self.at += 1;
         Ok(())
@@ -120,7 +128,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
             self.skip_blank();
             let key = self.string()?;
             self.skip_blank();
-            self.expect(b':')?;
+            self.expect(b':', JsonFlaw::Colon)?;
             self.skip_blank();
             let offered = offered && self.is_worth_a_name(key, prefix)?;
             if offered {
@@ -135,7 +143,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
                     self.leave();
                     return Ok(());
                 }
-                _ => return Err(self.malformed()),
+                _ => return Err(JsonFlaw::Object),
             }
         }
     }
@@ -157,7 +165,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
                     self.leave();
                     return Ok(());
                 }
-                _ => return Err(self.malformed()),
+                _ => return Err(JsonFlaw::Array),
             }
         }
     }
@@ -178,13 +186,13 @@ impl<S: FieldSink> Scan<'_, '_, S> {
                 self.number()?;
                 self.offer(offered, Raw { start, end: self.at, escaped: false })
             }
-            _ => Err(self.malformed()),
+            _ => Err(JsonFlaw::Value),
         }
     }
 
     fn word(&mut self, word: &str, offered: bool, value: &str) -> Result<(), JsonFlaw> {
         if !self.line[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.malformed());
+            return Err(JsonFlaw::Value);
         }
         self.at += word.len();
         if offered && self.sink.wants(&self.scratch.name)? {
@@ -217,18 +225,18 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(self.malformed()) } else { Ok(()) }
+        if self.at == start { Err(JsonFlaw::Value) } else { Ok(()) }
     }
 
     /// Steps over a string, the quote being next, and returns where its content lies.
     fn string(&mut self) -> Result<Raw, JsonFlaw> {
-        self.expect(b'"')?;
+        self.expect(b'"', JsonFlaw::Object)?;
         let start = self.at;
         let mut escaped = false;
         loop {
             let Some(len) = quote_or_backslash(&self.line[self.at..]) else {
                 self.at = self.line.len();
-                return Err(self.malformed());
+                return Err(JsonFlaw::Text);
             };
             self.at += len;
             if self.line[self.at] == b'"' {
@@ -236,7 +244,7 @@ impl<S: FieldSink> Scan<'_, '_, S> {
                 return Ok(Raw { start, end: self.at - 1, escaped });
             }
             escaped = true;
-            let escape_len = escape_len(&self.line[self.at..]).ok_or(self.malformed())?;
+            let escape_len = escape_len(&self.line[self.at..]).ok_or(JsonFlaw::Escape)?;
             self.at += escape_len;
         }
     }
@@ -375,11 +383,12 @@ mod tests {
         #[test]
         fn what_is_no_json_for_a_whole_parser_is_none_here(noise in "[{}\\[\\]:,\"a1 .eE+\\-\\\\nu0trlsf]{0,16}", wrapped: bool) {
             let line = if wrapped { format!("{{\"a\":{noise}}}") } else { noise };
-            match serde_json::from_str::<Value>(&line) {
-                Ok(value) => prop_assert_eq!(scan(line.as_bytes()).is_ok(), value.is_object(), "{}", line),
+            // What follows the first value is not looked at.
+            match serde_json::Deserializer::from_str(&line).into_iter::<Value>().next() {
+                Some(Ok(value)) => prop_assert_eq!(scan(line.as_bytes()).is_ok(), value.is_object(), "{}", line),
                 // Numbers stay text here, so none is too large.
-                Err(error) if error.to_string().contains("out of range") => {}
-                Err(_) => prop_assert_eq!(scan(line.as_bytes()).is_ok(), false, "{}", line),
+                Some(Err(error)) if error.to_string().contains("out of range") => {}
+                Some(Err(_)) | None => prop_assert_eq!(scan(line.as_bytes()).is_ok(), false, "{}", line),
             }
         }
 

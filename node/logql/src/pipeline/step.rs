@@ -247,7 +247,7 @@ fn unpack(run: &mut Run<'_>, row: &mut RowLabels<'_>) {
         return;
     }
     let object = packed.trim_ascii_start().starts_with(b"{");
-    let picked = if object { json.pick(packed, &entry, places) } else { Err(JsonFlaw::NotObject) };
+    let picked = if object { json.pick(packed, &entry, places) } else { Err(JsonFlaw::Object) };
     if let Err(flaw) = picked {
         row.fields.set_error(JSON_ERROR, flaw.to_string());
         return;

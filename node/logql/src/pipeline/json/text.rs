@@ -31,12 +31,14 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 /// Returns how many bytes a key will have as a label's name of its own, or behind another; `None` if that takes a closer
 /// look.
 pub(in super::super) fn sanitized_len(key: &[u8]) -> Option<usize> {
-    (key.is_ascii() && !key.first().is_some_and(u8::is_ascii_digit)).then_some(key.len())
+    let blank = key.trim_ascii().len() < key.len();
+    (key.is_ascii() && !blank && !key.first().is_some_and(u8::is_ascii_digit)).then_some(key.len())
 }
 
-/// Appends a key so that the whole is a label's name: every character that is no ASCII letter, digit or underscore
+/// Appends a key so that the whole is a label's name: blanks around it are left out, every character that is no ASCII letter, digit or underscore
 /// becomes an underscore, and a name that would begin with a digit gets one before it.
 pub(in super::super) fn push_sanitized(name: &mut String, key: &[u8]) {
+    let key = key.trim_ascii();
     if name.is_empty() && key.first().is_some_and(u8::is_ascii_digit) {
         name.push('_');
     }

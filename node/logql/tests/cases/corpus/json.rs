@@ -3,7 +3,18 @@
 use super::{Suite, on_line, suite};
 
 pub(super) fn suites() -> Vec<Suite> {
-    vec![flat(), values(), names(), expressions(), odd_expressions(), arrays(), broken(), unpack(), unpack_clashes()]
+    vec![
+        flat(),
+        values(),
+        names(),
+        expressions(),
+        odd_expressions(),
+        arrays(),
+        broken(),
+        flaws(),
+        unpack(),
+        unpack_clashes(),
+    ]
 }
 
 fn flat() -> Suite {
@@ -52,7 +63,7 @@ fn values() -> Suite {
 fn names() -> Suite {
     on_line(
         "names of JSON fields become names of labels",
-        r#"{"a.b":{"c-d":1},"1st":2,"é":3,"a b":4,"a\tb":"first wins","A":5,"_u":6,"":7,"n":{"":8},"k":"1","k":"2"}"#,
+        r#"{"a.b":{"c-d":1},"1st":2,"é":3,"a b":4,"a\tb":"first wins","A":5,"_u":6,"":7,"n":{"":8},"k":"1","k":"2"," \t":{" m ":9}," ":10}"#,
         &[
             ("| json | keep a_b_c_d, x", "a_b_c_d=1"),
             ("| json | keep _1st, x", "_1st=2"),
@@ -63,6 +74,9 @@ fn names() -> Suite {
             ("| json | _u=6 | keep x", ""),
             ("| json | n_=8 | keep n_, x", "n_=8"),
             ("| json | keep k, x", "k=1"),
+            // Blanks around a name are no part of it, and a name of blanks is none.
+            ("| json | keep m, x", "m=9"),
+            ("| json | m=9 | keep x", ""),
         ],
     )
 }
@@ -166,6 +180,36 @@ fn broken() -> Suite {
             ("| json | logfmt", &format!("{ERROR}; {NOT}; a=1")),
         ],
     )
+}
+
+/// What is wrong is told in the same words wherever it is: the words stand in a label, and each wording is a stream.
+fn flaws() -> Suite {
+    let error = |details: &str| format!("__error__=JSONParserErr,__error_details__={details}");
+    let object = error("Value looks like object, but can't find closing '}' symbol");
+    let lines = [
+        (r#"{"a":1"#, &*object, "a=1,"),
+        (r#"{"a":1,"b":{"c":2"#, &object, "a=1,b_c=2,"),
+        (r#"{"a":1,b:2}"#, &object, "a=1,"),
+        (r#"{"a":1 "b":2}"#, &object, "a=1,"),
+        (r#"["a"]"#, &object, ""),
+        (r#"{"a" 1}"#, &error("Malformed JSON error"), ""),
+        (r#"{"a":x}"#, &error("Unknown value type"), ""),
+        (r#"{"a":NaN}"#, &error("Unknown value type"), ""),
+        (r#"{"a":"b}"#, &error("Value is string, but can't find closing '\"' symbol"), ""),
+        (r#"{"a":"\z"}"#, &error("Encountered an invalid escape sequence in a string"), ""),
+        (r#"{"a":[1,2}"#, &error("Value is array, but can't find closing ']' symbol"), ""),
+        (r#"{"a":1} and more"#, "", "a=1,"),
+        (r#"{"a":1}{"a":2"#, "", "a=1,"),
+    ];
+    let mut records = String::new();
+    let mut cases = Vec::new();
+    for (at, (line, error, taken)) in lines.iter().enumerate() {
+        records += &format!("{{x=\"{at}\"}} 1 {line}\n");
+        let comma = if error.is_empty() { "" } else { "," };
+        cases.push((format!("{{x=\"{at}\"}} | json"), format!("{{{error}{comma}{taken}x={at}}} 1 {line}")));
+    }
+    let cases: Vec<(&str, &str, &str)> = cases.iter().map(|(query, want)| (&**query, "", &**want)).collect();
+    suite("flaws of JSON", &records, &cases)
 }
 
 fn unpack() -> Suite {
