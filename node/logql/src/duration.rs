@@ -76,6 +76,23 @@ pub(crate) fn label_duration(text: &str) -> Option<Nanoseconds> {
     Some(Nanoseconds(sign * nanos))
 }
 
+/// Says why a label's value is no duration, in the words of Go's `time.ParseDuration`, which clients know.
+pub(crate) fn unread_duration(found: &str) -> String {
+    let digits = found.trim_start_matches(['-', '+']);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    format!("time: {} duration {found:?}", if plain { "missing unit in" } else { "invalid" })
+}
+
+/// Says why a label's value is no size.
+pub(crate) fn unread_size(found: &str) -> String {
+    let number_len = found.bytes().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')).count();
+    let (number, unit) = found.split_at(number_len);
+    match number.replace(',', "").parse::<f64>() {
+        Ok(_) => format!("unhandled size name: {}", unit.trim()),
+        Err(_) => format!("strconv.ParseFloat: parsing {number:?}: invalid syntax"),
+    }
+}
+
 fn small_unit(unit: &str) -> Option<u64> {
     match unit {
         "ns" => Some(1),

@@ -5,7 +5,7 @@
 
 use super::labels::{ERROR, RowLabels};
 use crate::ast::{CompareOp, LabelFilter, Quantity};
-use crate::duration::{byte_size, label_duration};
+use crate::duration::{byte_size, label_duration, unread_duration, unread_size};
 use crate::error::PlanError;
 use crate::ip::IpRange;
 use crate::selector::TextTest;
@@ -107,23 +107,6 @@ fn compare(found: &str, op: CompareOp, wanted: Quantity) -> Result<bool, String>
             Some(found) => Ok(op.holds(&found, &wanted)),
             None => Err(unread_size(found)),
         },
-    }
-}
-
-/// Says why a value is no duration, in the words that users of Loki know.
-fn unread_duration(found: &str) -> String {
-    let digits = found.trim_start_matches(['-', '+']);
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    format!("time: {} duration {found:?}", if plain { "missing unit in" } else { "invalid" })
-}
-
-/// Says why a value is no size.
-fn unread_size(found: &str) -> String {
-    let number_len = found.bytes().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')).count();
-    let (number, unit) = found.split_at(number_len);
-    match number.replace(',', "").parse::<f64>() {
-        Ok(_) => format!("unhandled size name: {}", unit.trim()),
-        Err(_) => format!("strconv.ParseFloat: parsing {number:?}: invalid syntax"),
     }
 }
 

@@ -4,7 +4,7 @@
 //! fails the query unless a label filter behind the unwrap says what to do with it; if it is kept, the sample is 0.
 
 use crate::ast::{Conversion, Unwrap};
-use crate::duration::{byte_size, label_duration};
+use crate::duration::{byte_size, label_duration, unread_duration, unread_size};
 use crate::error::PlanError;
 use crate::pipeline::{Filter, RowLabels};
 
@@ -41,11 +41,11 @@ fn convert(text: &str, conversion: Option<Conversion>) -> Result<f64, String> {
         None => parse_float(text),
         Some(Conversion::Duration | Conversion::DurationSeconds) => match label_duration(text) {
             Some(duration) => Ok(duration.as_seconds()),
-            None => Err(format!("{text:?} is not a duration")),
+            None => Err(unread_duration(text)),
         },
         Some(Conversion::Bytes) => match byte_size(text) {
             Some(bytes) => Ok(bytes as f64),
-            None => Err(format!("{text:?} is not a size in bytes")),
+            None => Err(unread_size(text)),
         },
     }
 }
@@ -59,9 +59,9 @@ fn parse_float(text: &str) -> Result<f64, String> {
         None => text.parse::<f64>().ok().filter(|_| !signed_nan),
     };
     match parsed {
-        None => Err(format!("{text:?} is not a number")),
+        None => Err(format!("strconv.ParseFloat: parsing {text:?}: invalid syntax")),
         Some(value) if value.is_infinite() && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            Err(format!("{text:?} is a number out of range"))
+            Err(format!("strconv.ParseFloat: parsing {text:?}: value out of range"))
         }
         Some(value) => Ok(value),
     }

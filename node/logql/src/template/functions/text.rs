@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
 
 use super::Called;
 use crate::template::OUTPUT_BYTES_MAX;
@@ -59,7 +59,13 @@ pub(super) fn b64enc<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Ca
 pub(super) fn b64dec<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Called<'a> {
     // Go's decoder steps over newlines.
     let encoded: String = values.text(0)?.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-    let bytes = STANDARD.decode(encoded).map_err(|error| Mistake::Calling(format!("illegal base64 data: {error}")))?;
+    let bytes = STANDARD.decode(&encoded).map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => encoded.len() / 4 * 4,
+        };
+        Mistake::Calling(format!("illegal base64 data at input byte {at}"))
+    })?;
     text(String::from_utf8_lossy(&bytes).into_owned())
 }
 

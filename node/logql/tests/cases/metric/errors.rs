@@ -31,9 +31,9 @@ const CASES: &[Case] = &[
     (r#"sum(count_over_time({app="a"} | json | (__error__!="" and pod="p1") or pod="p2" [10s]))"#, "at 10", FAILED),
     // What is grouped by a range function keeps the labels of the error, what is grouped by an aggregation does not.
     (
-        r#"count_over_time({app="a"} | json | __error__!="" [10s]) by (app)"#,
+        r#"max_over_time({app="a"} | json | unwrap v | __error__="SampleExtractionErr" [10s]) by (app)"#,
         "at 10",
-        "{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol,app=a} 1",
+        r#"{__error__=SampleExtractionErr,__error_details__=strconv.ParseFloat: parsing "x": invalid syntax,app=a} 0"#,
     ),
     (
         r#"count_over_time({app="a"} | json | __error__!="" [10s])"#,
@@ -48,9 +48,10 @@ const CASES: &[Case] = &[
         "{} 3\n{__error__=JSONParserErr} 1",
     ),
     (
-        r#"count_over_time({app="a"} | json | __error__=~".*" [10s]) by ()"#,
+        r#"max_over_time({app="a"} | json | unwrap v | __error__=~".*" [10s]) by ()"#,
         "at 10",
-        "{} 3\n{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol} 1",
+        r#"{} 2
+{__error__=SampleExtractionErr,__error_details__=strconv.ParseFloat: parsing "x": invalid syntax} 0"#,
     ),
     // Samples: the line without the label has none, and the value that does not convert is an error of its own.
     (r#"sum(sum_over_time({app="a"} | json | unwrap v | __error__="" [10s]))"#, "at 10", "{} 3"),
@@ -62,13 +63,13 @@ const CASES: &[Case] = &[
     (
         r#"sum(sum_over_time({app="a"} | json | __error__="" | unwrap v [10s]))"#,
         "at 10",
-        r#"error: pipeline error: 'SampleExtractionErr' for series: '{__error__="SampleExtractionErr", __error_details__="\"x\" is not a number", app="a", v="x"}' ("x" is not a number).
+        r#"error: pipeline error: 'SampleExtractionErr' for series: '{__error__="SampleExtractionErr", __error_details__="strconv.ParseFloat: parsing \"x\": invalid syntax", app="a", v="x"}' (strconv.ParseFloat: parsing "x": invalid syntax).
 Use a label filter to skip such lines (e.g | __error__!="SampleExtractionErr"), or all lines with an error (e.g | __error__=""); behind an unwrap it skips those whose value does not convert."#,
     ),
     (
         r#"max_over_time({app="a"} | json | unwrap v | __error__!="" [10s]) by (app)"#,
         "at 10",
-        r#"{__error__=SampleExtractionErr,__error_details__="x" is not a number,app=a} 0"#,
+        r#"{__error__=SampleExtractionErr,__error_details__=strconv.ParseFloat: parsing "x": invalid syntax,app=a} 0"#,
     ),
     (r#"sum by (app) (sum_over_time({app="a"} | json | unwrap v | __error__=~".*" [10s]))"#, "at 10", "{app=a} 3"),
     (r#"count(max_over_time({app="a"} | json | unwrap v | __error__!="" [10s]))"#, "at 10", "{} 1"),
