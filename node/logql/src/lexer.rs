@@ -36,17 +36,18 @@ pub(crate) enum TokenKind {
 }
 
 impl fmt::Display for TokenKind {
-    /// Prints as it stands in error messages.
+    /// Prints as it stands in error messages: in the names of the grammar that Loki's clients know. Which words are
+    /// keywords is the parser's to say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TokenKind::Word(word) => f.write_str(word),
+            TokenKind::Word(_) => f.write_str("IDENTIFIER"),
             TokenKind::Text(_) => f.write_str("STRING"),
             TokenKind::Number(_) => f.write_str("NUMBER"),
             TokenKind::Duration(_) => f.write_str("DURATION"),
             TokenKind::Bytes(_) => f.write_str("BYTES"),
             TokenKind::Sign(sign) => f.write_str(sign.text()),
             TokenKind::Flag(flag) => write!(f, "--{flag}"),
-            TokenKind::End => f.write_str("the end of the query"),
+            TokenKind::End => f.write_str("$end"),
         }
     }
 }

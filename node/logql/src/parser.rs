@@ -5,7 +5,7 @@ mod log;
 mod metric;
 mod stage;
 
-use crate::ast::{Expr, Selector};
+use crate::ast::{Expr, RangeOp, Selector, VectorOp};
 use crate::error::{ParseError, PlanError};
 use crate::lexer::{Sign, Token, TokenKind, lex};
 use crate::selector::StreamMatcher;
@@ -106,7 +106,7 @@ impl<'t> Parser<'t> {
     }
 
     fn expect_end(&self) -> Result<(), ParseError> {
-        if *self.peek() == TokenKind::End { Ok(()) } else { Err(self.unexpected("the end of the query")) }
+        if *self.peek() == TokenKind::End { Ok(()) } else { Err(self.unexpected_anything()) }
     }
 
     fn expect_text(&mut self) -> Result<String, ParseError> {
@@ -132,7 +132,27 @@ impl<'t> Parser<'t> {
     }
 
     fn unexpected(&self, expected: &str) -> ParseError {
-        self.error(format!("syntax error: unexpected {}, expecting {expected}", self.peek()))
+        self.error(format!("syntax error: unexpected {}, expecting {expected}", self.found()))
+    }
+
+    /// Returns the error of a token behind which nearly anything else could follow.
+    fn unexpected_anything(&self) -> ParseError {
+        self.error(format!("syntax error: unexpected {}", self.found()))
+    }
+
+    /// Returns the next token as errors name it: a keyword by itself, any other word as IDENTIFIER. The name of a function
+    /// is a keyword only where it is called.
+    fn found(&self) -> String {
+        let called = || match self.peek_at(1) {
+            TokenKind::Sign(sign) => *sign == Sign::ParenOpen,
+            TokenKind::Word(word) => matches!(word.as_str(), "by" | "without"),
+            _ => false,
+        };
+        match self.peek() {
+            TokenKind::Word(word) if KEYWORDS.contains(&word.as_str()) => word.clone(),
+            TokenKind::Word(word) if is_function(word) && called() => word.clone(),
+            other => other.to_string(),
+        }
     }
 
     /// Returns an error at the next token.
@@ -180,6 +200,38 @@ impl<'t> Parser<'t> {
         self.binary(0)
     }
 }
+
+fn is_function(word: &str) -> bool {
+    RangeOp::named(word).is_some()
+        || VectorOp::named(word).is_some()
+        || matches!(word, "label_replace" | "vector" | "ip")
+}
+
+/// The words that are never an IDENTIFIER of the grammar, as the errors tell it.
+const KEYWORDS: [&str; 22] = [
+    "and",
+    "or",
+    "unless",
+    "by",
+    "without",
+    "bool",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "offset",
+    "unwrap",
+    "json",
+    "logfmt",
+    "pattern",
+    "regexp",
+    "unpack",
+    "decolorize",
+    "line_format",
+    "label_format",
+    "drop",
+    "keep",
+];
 
 /// Refuses a selector that every stream could match, so that a slip does not scan everything.
 fn require_narrow(parser: &Parser<'_>, selector: &Selector, at: usize) -> Result<(), ParseError> {

@@ -169,7 +169,23 @@ impl RangeOp {
 
     /// Tells whether `by` and `without` may stand behind the function.
     pub const fn takes_grouping(self) -> bool {
-        !matches!(self, RangeOp::SumOverTime | RangeOp::AbsentOverTime | RangeOp::Rate | RangeOp::RateCounter)
+        match self {
+            RangeOp::AvgOverTime
+            | RangeOp::MinOverTime
+            | RangeOp::MaxOverTime
+            | RangeOp::StdvarOverTime
+            | RangeOp::StddevOverTime
+            | RangeOp::QuantileOverTime
+            | RangeOp::FirstOverTime
+            | RangeOp::LastOverTime => true,
+            RangeOp::CountOverTime
+            | RangeOp::Rate
+            | RangeOp::BytesOverTime
+            | RangeOp::BytesRate
+            | RangeOp::AbsentOverTime
+            | RangeOp::RateCounter
+            | RangeOp::SumOverTime => false,
+        }
     }
 
     /// Tells whether the function has a parameter.

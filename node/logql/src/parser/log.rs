@@ -35,7 +35,7 @@ impl Parser<'_> {
         let mut matchers = Vec::new();
         while !self.take_sign(Sign::BraceClose) {
             if !matchers.is_empty() && !self.take_sign(Sign::Comma) {
-                return Err(self.unexpected("\",\" or \"}\""));
+                return Err(self.unexpected("} or ,"));
             }
             // A comma behind the last matcher is allowed.
             if !matchers.is_empty() && self.take_sign(Sign::BraceClose) {
@@ -43,11 +43,11 @@ impl Parser<'_> {
             }
             self.count_term()?;
             let Some(name) = self.peek_word().map(str::to_owned) else {
-                return Err(self.unexpected("IDENTIFIER or \"}\""));
+                return Err(self.unexpected("IDENTIFIER or }"));
             };
             self.take();
             let Some(op) = self.peek_sign().and_then(match_op) else {
-                return Err(self.unexpected("\"=\", \"!=\", \"=~\" or \"!~\""));
+                return Err(self.unexpected("= or =~ or !~ or !="));
             };
             self.take();
             matchers.push(self.matcher(name, op)?);
@@ -103,7 +103,7 @@ impl Parser<'_> {
     fn line_pattern(&mut self, op: LineOp) -> Result<LinePattern, ParseError> {
         if self.ip_at(0) {
             if !matches!(op, LineOp::Contains | LineOp::NotContains) {
-                return Err(self.error("syntax error: unexpected ip, for only |= and != take it; expecting STRING"));
+                return Err(self.unexpected("STRING"));
             }
             return Ok(LinePattern::Ip(self.ip()?));
         }
@@ -176,7 +176,7 @@ impl Parser<'_> {
             let negative = match sign {
                 Sign::Equal => false,
                 Sign::NotEqual => true,
-                _ => return Err(self.error("syntax error: unexpected ip, for only = and != take it")),
+                _ => return Err(self.unexpected("BYTES or NUMBER or DURATION")),
             };
             return Ok(LabelFilter::Ip { name, negative, pattern: self.ip()? });
         }
@@ -202,8 +202,8 @@ impl Parser<'_> {
             }
             TokenKind::Bytes(bytes) if !negative => Quantity::Bytes(*bytes),
             _ => {
-                let text = if text_allowed { "STRING, " } else { "" };
-                return Err(self.unexpected(&format!("{text}NUMBER, DURATION or BYTES")));
+                let text = if text_allowed { "STRING or " } else { "" };
+                return Err(self.unexpected(&format!("{text}BYTES or NUMBER or DURATION")));
             }
         };
         self.take();

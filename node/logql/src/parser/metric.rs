@@ -21,7 +21,7 @@ impl Parser<'_> {
             if op.precedence() < precedence_min {
                 break;
             }
-            let Expr::Metric(operand) = left else { return Err(self.unexpected("the end of the query")) };
+            let Expr::Metric(operand) = left else { return Err(self.unexpected_anything()) };
             self.count_term()?;
             let at = self.position();
             self.take();
@@ -257,7 +257,7 @@ impl Parser<'_> {
         let mut names = Vec::new();
         while !self.take_sign(Sign::ParenClose) {
             if !names.is_empty() && !self.take_sign(Sign::Comma) {
-                return Err(self.unexpected("\",\" or \")\""));
+                return Err(self.unexpected(", or )"));
             }
             self.count_term()?;
             names.push(self.expect_name()?);
