@@ -1,7 +1,7 @@
 //! Regular expressions as Go writes them, compiled within a bound.
 //!
-//! Go's `\d`, `\w`, `\s` and `\b` are ASCII, and its character classes know no nesting and no set operations; the crate's
-//! differ. The pattern is rewritten, so that a query means here what it means there.
+//! Go's `\d`, `\w`, `\s` and `\b` are ASCII, its character classes know no nesting and no set operations, and a brace that
+//! begins no count is one to look for; the crate's differ. The pattern is rewritten, so that a query means here what it means there.
 
 use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesRegexBuilder};
 use regex::{Regex, RegexBuilder};
@@ -111,6 +111,11 @@ fn from_go(pattern: &str) -> String {
         match c {
             '\\' => match chars.next() {
                 Some('Q') if !in_class => quote(&mut chars, &mut out),
+                Some(escaped @ ('p' | 'P' | 'x')) if chars.peek() == Some(&'{') => {
+                    // The brace belongs to the escape: \p{Greek}, \x{e9}.
+                    out.extend(['\\', escaped, '{']);
+                    chars.next();
+                }
                 Some(escaped) => push_escape(escaped, in_class, &mut out),
                 None => out.push('\\'),
             },
@@ -140,10 +145,26 @@ fn from_go(pattern: &str) -> String {
             }
             '[' | '&' | '~' if in_class => out.extend(['\\', c]),
             '-' if in_class && chars.peek() == Some(&'-') => out.push_str("\\-"),
+            // A brace that begins no count stands for itself: {"level" and x{.
+            '{' if !in_class && !is_count(chars.clone()) => out.push_str("\\{"),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Tells whether `rest` is what follows the opening brace of a count: `3}`, `3,}` or `3,5}`.
+fn is_count(mut rest: std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    let digits = |rest: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+        std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).count() > 0
+    };
+    if !digits(&mut rest) {
+        return false;
+    }
+    if rest.next_if_eq(&',').is_some() {
+        digits(&mut rest);
+    }
+    rest.next() == Some('}')
 }
 
 fn push_escape(escaped: char, in_class: bool, out: &mut String) {
@@ -197,6 +218,17 @@ mod tests {
             (r"(?P<x>a)b", "ab", true),
             (r"\.go:\d+", "main.go:17", true),
             (r"\pL+", "é", true),
+            (r#"{"level":"\w+"}"#, r#"{"level":"info"}"#, true),
+            (r"x{", "x{", true),
+            (r"x{", "xx", false),
+            (r"x{,3}", "x{,3}", true),
+            (r"x{,3}", "xxx", false),
+            (r"x{2,}y", "xxxy", true),
+            (r"^x{2}$", "xx", true),
+            (r"x{2,3", "x{2,3", true),
+            (r"{{\.\w+}}", "{{.a}}", true),
+            (r"[{]a", "{a", true),
+            (r"\p{L}{2}\x{e9}\P{L}", "aéé1", true),
         ];
         for (pattern, line, matches) in cases {
             let compiled = unanchored(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
@@ -234,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_or_malformed_is_refused() {
-        for pattern in ["(", "a{10000000}", r"(\pL{500}){500}", &"(".repeat(5_000), "[", r"\8"] {
+        for pattern in ["(", "{3}", "a{10000000}", r"(\pL{500}){500}", &"(".repeat(5_000), "[", r"\8"] {
             assert!(matches!(anchored(pattern), Err(PlanError::Regex { .. })), "{}", pattern.len());
             assert!(unanchored(pattern).is_err());
         }

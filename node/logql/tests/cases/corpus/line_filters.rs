@@ -75,6 +75,11 @@ fn expressions() -> Suite {
             (r"|~ `(?P<n>\d+)ms`", ""),
             (r"|~ `(?:GET|PUT) (?:/\w+)+`", ""),
             (r"|~ `[^a-z]{40}`", "dropped"),
+            // A brace that begins no count is one to look for.
+            (r#"|~ `{"level"`"#, "dropped"),
+            (r#"!~ `{"level":"\w+"}`"#, ""),
+            (r"|~ `users/\d+{`", "dropped"),
+            (r"|~ `users/\d+({|\s)2`", ""),
         ],
     )
 }
