@@ -9,6 +9,8 @@ mod harness;
 
 #[path = "corpus/check.rs"]
 mod check;
+#[path = "../node/logql/tests/cases/corpus.rs"]
+mod corpus;
 /// What runs the cases within one process: it reads them, and says what the answers are.
 #[allow(dead_code, reason = "the parts that the engine's own tests need are not needed here")]
 #[path = "../node/logql/tests/cases/check.rs"]
@@ -25,3 +27,17 @@ mod parsers;
 mod refused;
 #[path = "../node/logql/tests/cases/shapes.rs"]
 mod shapes;
+
+#[test]
+fn the_corpus_of_log_queries_is_answered_by_nodes_too() {
+    let mut failures = String::new();
+    for suite in corpus::suites() {
+        let cases: Vec<check::Case<'_>> =
+            suite.cases.iter().map(|case| (case.query.as_str(), case.ask, case.want.as_str())).collect();
+        let failed = check::failures(&suite.records, &cases);
+        if !failed.is_empty() {
+            failures += &format!("\n{}:{failed}", suite.name);
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}

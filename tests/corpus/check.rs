@@ -12,8 +12,14 @@ use crate::engine;
 pub(crate) use crate::engine::*;
 use crate::harness::{Client, Mesh};
 
-/// Runs all cases over the records; reports all that fail, not only the first.
+/// Runs all cases over the records.
 pub(crate) fn check(records: &str, cases: &[Case<'_>]) {
+    let failures = failures(records, cases);
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Runs all cases over the records; tells all that fail, not only the first.
+pub(crate) fn failures(records: &str, cases: &[Case<'_>]) -> String {
     let records = read_records(records);
     let pushed = Pushed::new(&records);
     let mut failures = String::new();
@@ -26,7 +32,7 @@ pub(crate) fn check(records: &str, cases: &[Case<'_>]) {
         }
         failures += &pushed.compare(query, ask, &answer).unwrap_or_default();
     }
-    assert!(failures.is_empty(), "{failures}");
+    failures
 }
 
 /// Returns the engine's answer, which the nodes must give too.
