@@ -1,6 +1,11 @@
 //! The cases of the query engine once more, over HTTP: the records are pushed, each query is asked of a node that holds
 //! all of them and of a mesh of three over which they are scattered, and both must answer what the engine answers, to the
-//! last label. The cases are the engine's own files; only what `check` does with them is another.
+//! last label. The cases are the engine's own files; only what `check` does with them is another. How many were asked is
+//! printed when the nodes end.
+//!
+//! Some cannot be asked over HTTP, and are asked of the engine alone: those that set the most series of an answer, which is a
+//! setting of the node (the word `series`), and those that a node refuses before it asks the engine, in words of its own
+//! (`limit 0`, `step 0s`, an end before its start). [`check::UNASKED_MAX`] holds how many these are.
 
 #![expect(clippy::unwrap_used, reason = "a test whose case is miswritten shall stop")]
 

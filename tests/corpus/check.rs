@@ -1,5 +1,6 @@
 //! Pushes the records of a case and asks over HTTP.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -47,6 +48,10 @@ pub(crate) fn answer(query: &str, ask: &str, records: &[Record]) -> Result<Query
 struct Meshes {
     one: Mesh,
     three: Mesh,
+    /// How many cases both were asked.
+    asked: AtomicU64,
+    /// How many could not be.
+    unasked: AtomicU64,
 }
 
 impl Meshes {
@@ -58,9 +63,25 @@ impl Meshes {
         if let Some(meshes) = running.upgrade() {
             return meshes;
         }
-        let meshes = Arc::new(Self { one: Mesh::start(1, SETTINGS), three: Mesh::start(3, SETTINGS) });
+        let (asked, unasked) = Default::default();
+        let (one, three) = (Mesh::start(1, SETTINGS), Mesh::start(3, SETTINGS));
+        let meshes = Arc::new(Self { one, three, asked, unasked });
         *running = Arc::downgrade(&meshes);
         meshes
+    }
+}
+
+impl Drop for Meshes {
+    fn drop(&mut self) {
+        let (asked, unasked) = (*self.asked.get_mut(), *self.unasked.get_mut());
+        // Past what holds back the output of tests that pass.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{asked} cases were asked over HTTP, of one node and of three; {unasked} cannot be"
+        );
+        if !std::thread::panicking() {
+            assert!(unasked <= UNASKED_MAX, "{unasked} cases were not asked over HTTP");
+        }
     }
 }
 
@@ -98,7 +119,11 @@ impl Pushed {
 
     /// Says how the nodes' answers differ from the engine's, if they do.
     fn compare(&self, query: &str, ask: &str, answer: &Result<QueryResult, String>) -> Option<String> {
-        let (path, params) = request(query, ask)?;
+        let Some((path, params)) = request(query, ask) else {
+            self.meshes.unasked.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        self.meshes.asked.fetch_add(1, Ordering::Relaxed);
         let wanted = answer.as_ref().map(|result| -> Value {
             serde_json::from_str(&result.to_json(Encoding::default())).expect("an answer is JSON")
         });
@@ -195,6 +220,8 @@ fn request(query: &str, ask: &str) -> Option<Request> {
     Some((path, params))
 }
 
+/// How many cases cannot be asked over HTTP (see the top of the test); no more may hide there.
+pub(crate) const UNASKED_MAX: u64 = 8;
 /// The records are of 1970, and are kept all the same.
 const SETTINGS: &[(&str, &str)] = &[
     ("LOGMESH_RETENTION", "36500d"),
