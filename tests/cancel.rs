@@ -7,7 +7,7 @@ mod harness;
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Mesh, Protocol, Record, SOON, eventually, now_nanos, one_at_a_time};
 
@@ -34,6 +34,81 @@ fn fill(mesh: &Mesh) {
 
 fn running(mesh: &Mesh) -> Vec<f64> {
     mesh.running().iter().map(|at| mesh.client(*at).metric("logmesh_scans_running").unwrap()).collect()
+}
+
+/// Queries of which a single block of [`fill_short`] costs minutes: templates that use up all the steps they may take on each
+/// line, in every place where templates stand.
+fn hostile_queries() -> Vec<String> {
+    let loops = "{{range $i := 1000}}{{range $j := 1000}}{{$i}}{{end}}{{end}}";
+    let grows = "{{$x := .l}}{{range 1000}}{{$x = printf `%s%s` $x $x}}{{end}}{{$x}}";
+    let replaces = "{{regexReplaceAll `([ab]?){900}c` (repeat 8000 .l) `x`}}";
+    let mut queries: Vec<String> = [loops, grows, replaces]
+        .map(|template| format!("{{app=\"short\"}} | regexp `(?P<l>.*)` | line_format \"{template}\" |= \"nothing\""))
+        .into();
+    queries.push(format!("{{app=\"short\"}} | label_format x=\"{loops}\" | x=\"nothing\""));
+    queries.push(format!("sum(count_over_time({{app=\"short\"}} | label_format x=\"{loops}\" | x=\"nothing\" [1h]))"));
+    queries
+}
+
+/// Gives a node many short lines, which share blocks.
+fn fill_short(mesh: &Mesh) {
+    let base = now_nanos() - 60_000_000_000;
+    let line = |number: u64| format!("{}{}", "abba".repeat(12), if number % 3 == 0 { "a" } else { "b" });
+    for batch in 0..4 {
+        let at = base + batch * 1_000_000;
+        let records = (0..10_000).map(|number| Record { at: at + number, line: line(number) });
+        Protocol::LokiProtobuf.push_well(&mesh.client(0), "short", &records.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn hostile_queries_end_at_their_time_out_and_others_are_served() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[("LOGMESH_QUERY_TIMEOUT", "1s"), ("LOGMESH_STORE_SEAL_AFTER_QUIET", "1s")]);
+    fill_short(&mesh);
+    eventually(SOON, "all is sealed, so that blocks are whole", || {
+        let segments = mesh.client(0).json("/logmesh/v1/status")["segments"].clone();
+        (segments["batches"] == segments["sealed_batches"] && segments["batches"].as_u64() > Some(0)).then_some(())
+    });
+    let queries = hostile_queries();
+    let hostile = &|query: &str| {
+        let client = harness::Client::with_timeout(mesh.nodes[0].plan.http, SOON);
+        client.get_with("/loki/api/v1/query_range", &[("query", query)]).unwrap()
+    };
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = queries.iter().map(|query| scope.spawn(move || (query, hostile(query)))).collect();
+        eventually(SOON, "scans run", || (running(&mesh)[0] > 0.0).then_some(()));
+        // While they run, a push and a listing are as good as ever: neither needs what they hold.
+        Protocol::LokiProtobuf.push_well(&mesh.client(0), "meanwhile", &harness::records(10));
+        assert_eq!(mesh.client(0).get("/loki/api/v1/labels").unwrap().status, 200);
+        for (query, reply) in asked.into_iter().map(|asked| asked.join().unwrap()) {
+            assert_eq!(reply.status, 504, "{query}: {}", reply.text());
+            assert!(reply.text().contains("query.timeout"), "{query}: {}", reply.text());
+        }
+    });
+    let begun = Instant::now();
+    eventually(SOON, "no scan is left", || (running(&mesh)[0] == 0.0).then_some(()));
+    println!("the last scan ended {:?} after the last answer", begun.elapsed());
+    let cancelled = mesh.client(0).metric("logmesh_scans_cancelled");
+    assert_eq!(cancelled, Some(queries.len() as f64), "each of them was ended from outside");
+}
+
+#[test]
+fn a_slow_scan_elsewhere_is_waited_for() {
+    let _turn = one_at_a_time();
+    // The scan takes several times as long as a node may be silent.
+    let mesh = Mesh::start(2, &[("LOGMESH_QUERY_TIMEOUT", "10m"), ("LOGMESH_QUERY_SILENT_AFTER", "1s")]);
+    fill(&mesh);
+    let client = harness::Client::with_timeout(mesh.nodes[0].plan.http, Duration::from_secs(600));
+    let parsers = "| json last=\"field_99\" ".repeat(150);
+    let query = format!("sum(count_over_time({{app=\"slow\"}} {parsers} | last=\"value 99\" [1h]))");
+    let begun = Instant::now();
+    let reply = client.get_with("/loki/api/v1/query", &[("query", &query)]).unwrap();
+    let took = begun.elapsed();
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.is_complete(), "{}", reply.text());
+    assert_eq!(reply.json()["data"]["result"][0]["value"][1], "10000", "{}", reply.text());
+    assert!(took > Duration::from_secs(2), "too quick to show anything: {took:?}");
 }
 
 #[test]

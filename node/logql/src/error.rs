@@ -126,6 +126,9 @@ pub enum EvalError {
     /// Two series that should be one of a kind.
     #[error("{0}")]
     Matching(String),
+    /// Nobody waits for the answer any more.
+    #[error("the query was given up")]
+    Interrupted,
     /// A peer's partial result does not fit the plan.
     #[error("a partial result does not fit the query: {0}")]
     Partial(String),

@@ -10,6 +10,7 @@ mod budget;
 mod duration;
 mod error;
 mod exact;
+mod interrupt;
 mod ip;
 mod lexer;
 mod miner;
@@ -38,6 +39,7 @@ pub use ast::{
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};
 pub use exact::{ExactSum, Moments};
+pub use interrupt::Interrupt;
 pub use miner::{
     CLUSTERS_MAX, Miner, PATTERN_SAMPLES_MAX, PATTERNS_MERGED_MAX, Pattern, PatternPart, PatternRunner, merge_patterns,
 };

@@ -18,6 +18,7 @@ use logmesh_protocol::time::Timestamp;
 
 use crate::ast::{FormatValue, LabelFilter, LabelPick, Stage};
 use crate::error::PlanError;
+use crate::interrupt::Interrupt;
 use crate::template::Names;
 pub(crate) use filter::Filter;
 pub(crate) use format::compile as compile_template;
@@ -44,6 +45,7 @@ pub(crate) struct Pipeline {
     steps: Vec<Step>,
     wanted: Wanted,
     now: Timestamp,
+    interrupt: Interrupt,
     scratch: Scratch,
 }
 
@@ -84,7 +86,7 @@ impl Pipeline {
         }
         let wanted = if asked.all { Wanted::All } else { Wanted::names(asked.names) };
         let now = Timestamp::from_nanos(0);
-        Ok(Self { line_tests, steps, wanted, now, scratch: Scratch::default() })
+        Ok(Self { line_tests, steps, wanted, now, interrupt: Interrupt::default(), scratch: Scratch::default() })
     }
 
     /// Returns the pipeline with what templates shall take for the present, the same on all nodes.
@@ -92,17 +94,23 @@ impl Pipeline {
         Self { now, ..self }
     }
 
+    /// Returns the pipeline with what says that its work is no longer wanted.
+    pub(crate) fn until(self, interrupt: Interrupt) -> Self {
+        Self { interrupt, ..self }
+    }
+
     /// Tells whether anything is done line by line.
     pub(crate) fn has_steps(&self) -> bool {
         !self.steps.is_empty()
     }
 
-    /// Runs the line filters over the column, for the rows of `range`.
+    /// Runs the line filters over the column, for the rows of `range`. Once the work is no longer wanted it ends early, and what
+    /// it returns means nothing.
     pub(crate) fn select(&self, rows: &Rows, range: Range<usize>) -> Selection {
         let Some((first, others)) = self.line_tests.split_first() else { return Selection::All };
-        let mut found = first.scan(rows, range);
+        let mut found = first.scan(rows, range, &self.interrupt);
         for test in others {
-            found.retain(|row| test.matches(rows.line(*row)));
+            found.retain(|row| !self.interrupt.is_raised() && test.matches(rows.line(*row)));
         }
         Selection::Some(found)
     }

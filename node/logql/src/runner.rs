@@ -15,6 +15,7 @@ use logmesh_protocol::time::{TimeRange, Timestamp};
 
 use crate::budget::Budget;
 use crate::error::{EvalError, PlanError};
+use crate::interrupt::Interrupt;
 use crate::partial::Partial;
 use crate::plan::{QueryParams, Work};
 use crate::selector::StreamMatcher;
@@ -71,6 +72,18 @@ impl Runner {
             }
         };
         Ok(Self { kind })
+    }
+
+    /// Returns the runner with what says that its work is no longer wanted: it then fails with [`EvalError::Interrupted`],
+    /// within the time that a line or two take.
+    pub fn until(self, interrupt: &Interrupt) -> Self {
+        let kind = match self.kind {
+            Kind::Log(log) => Kind::Log(Box::new(log.until(interrupt.clone()))),
+            Kind::Metric(leaves) => {
+                Kind::Metric(leaves.into_iter().map(|leaf| leaf.until(interrupt.clone())).collect())
+            }
+        };
+        Self { kind }
     }
 
     /// Looks at more rows. They may hold streams that do not match and times that are not asked for. `Break` says that

@@ -2,8 +2,9 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use logmesh_logql::Interrupt;
 use logmesh_protocol::plan::OwnScan;
 use logmesh_protocol::replica::Input;
 use logmesh_protocol::segment::SegmentId;
@@ -39,11 +40,11 @@ struct Counts {
 }
 
 /// Tells a scan that nobody waits for it any more, when dropped.
-pub(crate) struct CancelOnDrop(Arc<AtomicBool>);
+pub(crate) struct CancelOnDrop(Interrupt);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.raise();
     }
 }
 
@@ -92,7 +93,7 @@ impl Local {
         let Some(own_segments) = self.own_segments(&scan).await else {
             return Answer::Failed("the node is stopping".to_owned());
         };
-        let cancelled = Arc::new(AtomicBool::new(false));
+        let cancelled = Interrupt::default();
         let cancel = CancelOnDrop(cancelled.clone());
         let (store, counts) = (self.store.clone(), self.counts.clone());
         let masks = self.deleted.borrow().masks.clone();
@@ -101,7 +102,7 @@ impl Local {
             let run = || run(&store, scan, own_segments, (&masks, &cancelled));
             let answer = std::panic::catch_unwind(AssertUnwindSafe(run));
             counts.running.fetch_sub(1, Ordering::Relaxed);
-            counts.cancelled.fetch_add(u64::from(cancelled.load(Ordering::Relaxed)), Ordering::Relaxed);
+            counts.cancelled.fetch_add(u64::from(cancelled.is_raised()), Ordering::Relaxed);
             // Held until the thread is free, also where nobody waits for the answer.
             drop(permit);
             answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

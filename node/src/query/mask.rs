@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use logmesh_logql::{Expr, LogExpr, Predicate, StreamMatcher, parse};
+use logmesh_logql::{Expr, Interrupt, LogExpr, Predicate, StreamMatcher, parse};
 use logmesh_protocol::deletion::{DeletionId, DeletionTable};
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::{Rows, StreamRows};
@@ -122,13 +122,13 @@ impl Mask {
 }
 
 /// Returns those of `streams` that have a record within `range` that is not covered. Reads lines, but only until each stream
-/// has one.
+/// has one, or nobody waits any more.
 pub(super) fn visible(
     store: &Store,
     (tenant, range): (&str, TimeRange),
     segments: &[SegmentId],
     mask: &mut Mask,
-    streams: &BTreeSet<Labels>,
+    (streams, cancelled): (&BTreeSet<Labels>, &Interrupt),
 ) -> Result<BTreeSet<Labels>, ReadError> {
     let mut found = BTreeSet::new();
     let request = ScanRequest {
@@ -143,7 +143,11 @@ pub(super) fn visible(
     store.scan(&request, &mut |mut scanned| {
         mask.apply(&mut scanned.rows);
         found.extend(scanned.rows.streams.iter().map(|stream| (*stream.labels).clone()));
-        if found.len() == streams.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if found.len() == streams.len() || cancelled.is_raised() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })?;
     Ok(found)
 }

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use logmesh_logql::{Expr, PatternRunner, Runner, StreamMatcher, parse, parse_selector};
+use logmesh_logql::{EvalError, Expr, Interrupt, PatternRunner, Runner, StreamMatcher, parse, parse_selector};
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::Rows;
 use logmesh_protocol::segment::SegmentId;
@@ -30,7 +29,7 @@ pub(super) fn run(
     store: &Store,
     scan: Scan,
     own: Chosen,
-    (masks, cancelled): (&Masks, &AtomicBool),
+    (masks, cancelled): (&Masks, &Interrupt),
 ) -> Result<Scanned, String> {
     let Chosen { mut ids, mut only } = own;
     ids.extend(scan.assigned.iter().map(|(segment, _)| *segment));
@@ -38,7 +37,7 @@ pub(super) fn run(
     let run = Run { store, tenants: &scan.tenants, ids: &ids, only: &only, masks, cancelled };
     match scan.work {
         Work::Part(part) => {
-            let mut runner = part.runner().map_err(|error| error.to_string())?;
+            let mut runner = part.runner().map_err(|error| error.to_string())?.until(cancelled);
             let rows = Wanted {
                 range: part.range(),
                 matches: &|labels| part.matches(labels),
@@ -73,7 +72,7 @@ struct Run<'a> {
     ids: &'a [SegmentId],
     only: &'a BTreeMap<SegmentId, SeqSet>,
     masks: &'a Masks,
-    cancelled: &'a AtomicBool,
+    cancelled: &'a Interrupt,
 }
 
 /// Which rows are wanted.
@@ -123,8 +122,8 @@ impl Run<'_> {
             };
             let mut failed = None;
             let scanned = self.store.scan(&request, &mut |mut scanned| {
-                if self.cancelled.load(Ordering::Relaxed) {
-                    failed = Some("the query was cancelled".to_owned());
+                if self.cancelled.is_raised() {
+                    failed = Some(given_up());
                     return ControlFlow::Break(());
                 }
                 if let Some(mask) = &mut mask {
@@ -166,12 +165,12 @@ impl Run<'_> {
             return Err("patterns are those of lines; a query for lines is needed".to_owned());
         };
         let selector = StreamMatcher::new(&log.selector).map_err(|error| error.to_string())?;
-        let mut runner = PatternRunner::new(&log, ask.range, ask.step).map_err(|error| error.to_string())?;
+        let runner = PatternRunner::new(&log, ask.range, ask.step).map_err(|error| error.to_string())?;
+        let mut runner = runner.until(self.cancelled);
         let matches = |labels: &Labels| selector.matches(labels);
         let wanted = Wanted { range: ask.range, matches: &matches, newest_first: false, lines: true };
         let mut read = self.rows(&wanted, &mut |rows, _| {
-            runner.add_rows(rows);
-            Ok(ControlFlow::Continue(()))
+            runner.add_rows(rows).map(|()| ControlFlow::Continue(())).map_err(|error| error.to_string())
         })?;
         read.rows_kept = runner.stats().rows_kept;
         Ok(read.with(Outcome::Patterns(runner.finish())))
@@ -186,7 +185,7 @@ impl Run<'_> {
             let tagger = Tagger::new(tenant, self.tenants);
             let mask = self.masks.over(tenant, range);
             let mut doubtful = BTreeSet::new();
-            let damaged = self.store.streams(tenant, range, self.ids, &mut |labels| {
+            let mut sink = |labels: &Labels| {
                 tagger.with(labels, |tagged| {
                     if selectors.is_empty() || selectors.iter().any(|selector| selector.matches(tagged)) {
                         match &mask {
@@ -195,11 +194,18 @@ impl Run<'_> {
                         }
                     }
                 });
-            });
-            read.damaged.extend(damaged.map_err(unreadable)?);
+            };
+            for ids in self.ids.chunks(SEGMENTS_AT_ONCE) {
+                if self.cancelled.is_raised() {
+                    return Err(given_up());
+                }
+                let damaged = self.store.streams(tenant, range, ids, &mut sink);
+                read.damaged.extend(damaged.map_err(unreadable)?);
+            }
             // Of these all may be deleted: only their lines tell.
             if let Some(mut mask) = mask.filter(|_| !doubtful.is_empty()) {
-                let visible = visible(self.store, (tenant, range), self.ids, &mut mask, &doubtful);
+                let wanted = (&doubtful, self.cancelled);
+                let visible = visible(self.store, (tenant, range), self.ids, &mut mask, wanted);
                 for labels in visible.map_err(unreadable)? {
                     tagger.with(&labels, |tagged| found.add(tagged, list));
                 }
@@ -207,6 +213,10 @@ impl Run<'_> {
         }
         Ok(read.with(found.finish(list)?))
     }
+}
+
+fn given_up() -> String {
+    EvalError::Interrupted.to_string()
 }
 
 fn unreadable(error: logmesh_store::ReadError) -> String {
@@ -251,5 +261,7 @@ impl Found {
     }
 }
 
+/// How many segments are listed before it is asked whether anybody still waits.
+const SEGMENTS_AT_ONCE: usize = 64;
 /// The most streams, names or values that one node lists; the query fails beyond it, with a sentence.
 const STREAMS_MAX: usize = 100_000;

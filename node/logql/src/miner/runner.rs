@@ -5,7 +5,8 @@ use logmesh_protocol::time::TimeRange;
 
 use super::{Miner, PatternPart};
 use crate::ast::LogExpr;
-use crate::error::PlanError;
+use crate::error::{EvalError, PlanError};
+use crate::interrupt::Interrupt;
 use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection};
 use crate::runner::{Stats, lines_bytes, rows_within};
 use crate::selector::StreamMatcher;
@@ -19,6 +20,7 @@ pub struct PatternRunner {
     miner: Miner,
     metadata: Pairs,
     fields: Fields,
+    interrupt: Interrupt,
     stats: Stats,
 }
 
@@ -32,12 +34,18 @@ impl PatternRunner {
             miner: Miner::new(range, step),
             metadata: Pairs::default(),
             fields: Fields::default(),
+            interrupt: Interrupt::default(),
             stats: Stats::default(),
         })
     }
 
+    /// Returns the runner with what says that its work is no longer wanted: it then fails with [`EvalError::Interrupted`].
+    pub fn until(self, interrupt: &Interrupt) -> Self {
+        Self { filters: self.filters.until(interrupt.clone()), interrupt: interrupt.clone(), ..self }
+    }
+
     /// Looks at more rows. They may hold streams that do not match and times that are not asked for.
-    pub fn add_rows(&mut self, rows: &Rows) {
+    pub fn add_rows(&mut self, rows: &Rows) -> Result<(), EvalError> {
         for stream in rows.streams.iter().filter(|stream| self.matcher.matches(&stream.labels)) {
             let range = rows_within(rows, &stream.rows, self.range);
             self.stats.rows += range.len() as u64;
@@ -47,6 +55,7 @@ impl PatternRunner {
                 Selection::Some(found) => Box::new(found.into_iter()),
             };
             for row in found {
+                self.interrupt.check()?;
                 let line = rows.line(row);
                 if self.filters.has_steps() {
                     self.metadata.set_metadata(&stream.labels, rows.metadata_of(row));
@@ -63,6 +72,7 @@ impl PatternRunner {
                 self.miner.add(&String::from_utf8_lossy(line), rows.timestamps[row]);
             }
         }
+        Ok(())
     }
 
     /// Returns what was seen so far.

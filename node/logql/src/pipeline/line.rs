@@ -8,6 +8,7 @@ use memchr::memmem::Finder;
 
 use crate::ast::{LineFilter, LineOp, LinePattern};
 use crate::error::PlanError;
+use crate::interrupt::Interrupt;
 use crate::ip::IpRange;
 use crate::patterns::LineShape;
 use crate::regexes::{LineRegex, unanchored};
@@ -64,11 +65,11 @@ impl LineTest {
         self.patterns.iter().any(|pattern| pattern.matches(line)) != self.negative
     }
 
-    /// Returns the rows of `range` whose lines pass, rising.
-    pub(crate) fn scan(&self, rows: &Rows, range: Range<usize>) -> Vec<usize> {
+    /// Returns the rows of `range` whose lines pass, rising; some of them if it is interrupted.
+    pub(crate) fn scan(&self, rows: &Rows, range: Range<usize>, interrupt: &Interrupt) -> Vec<usize> {
         let mut marks = vec![false; range.len()];
         for pattern in &self.patterns {
-            pattern.mark(rows, range.clone(), &mut marks);
+            pattern.mark(rows, range.clone(), &mut marks, interrupt);
         }
         let passes = |(_, mark): &(usize, &bool)| **mark != self.negative;
         marks.iter().enumerate().filter(passes).map(|(at, _)| range.start + at).collect()
@@ -122,11 +123,14 @@ impl Pattern {
     }
 
     /// Sets the marks of the rows that match; `marks[0]` is the first of `range`.
-    fn mark(&self, rows: &Rows, range: Range<usize>, marks: &mut [bool]) {
+    fn mark(&self, rows: &Rows, range: Range<usize>, marks: &mut [bool], interrupt: &Interrupt) {
         let finder = self.finder();
         let needle_len = finder.needle().len();
         if needle_len == 0 {
             for row in range.clone() {
+                if interrupt.is_raised() {
+                    return;
+                }
                 marks[row - range.start] |= self.confirms(rows.line(row));
             }
             return;
@@ -148,7 +152,7 @@ impl Pattern {
             *mark = *mark || self.confirms(rows.line(row));
             row += 1;
             at = end;
-            if row == range.end {
+            if row == range.end || interrupt.is_raised() {
                 return;
             }
         }
@@ -204,7 +208,7 @@ mod tests {
             let contains = |line: &&usize| alternatives.iter().any(|text| lines[**line].contains(text));
             let negative = matches!(op, LineOp::NotContains | LineOp::NotMatch);
             let wanted: Vec<usize> = range.clone().collect::<Vec<_>>().iter().filter(|row| contains(row) != negative).copied().collect();
-            prop_assert_eq!(test.scan(&rows, range.clone()), wanted.clone());
+            prop_assert_eq!(test.scan(&rows, range.clone(), &Interrupt::default()), wanted.clone());
             let one_by_one: Vec<usize> = range.filter(|row| test.matches(lines[*row].as_bytes())).collect();
             prop_assert_eq!(one_by_one, wanted);
         }

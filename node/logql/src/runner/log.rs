@@ -13,6 +13,7 @@ use super::top::{Found, Top};
 use super::{Stats, lines_bytes, rows_within};
 use crate::ast::LogExpr;
 use crate::error::{EvalError, PlanError};
+use crate::interrupt::Interrupt;
 use crate::partial::{Entry, Partial, entry_bytes};
 use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection};
 use crate::plan::{Direction, ENTRIES_BYTES_MAX, QueryParams};
@@ -32,6 +33,7 @@ pub(super) struct LogRunner {
     fields: Fields,
     /// Whether the metadata of the block at hand can matter to the filters.
     looks_at_metadata: bool,
+    interrupt: Interrupt,
     stats: Stats,
 }
 
@@ -47,8 +49,14 @@ impl LogRunner {
             metadata: Pairs::default(),
             fields: Fields::default(),
             looks_at_metadata: false,
+            interrupt: Interrupt::default(),
             stats: Stats::default(),
         })
+    }
+
+    pub(super) fn until(self, interrupt: Interrupt) -> Self {
+        let (filters, whole) = (self.filters.until(interrupt.clone()), self.whole.until(interrupt.clone()));
+        Self { filters, whole, interrupt, ..self }
     }
 
     pub(super) fn add_rows(&mut self, rows: &Rows) -> Result<(), EvalError> {
@@ -86,6 +94,7 @@ impl LogRunner {
             Selection::All => Box::new(range),
             Selection::Some(found) => Box::new(found.into_iter()),
         };
+        self.interrupt.check()?;
         match self.direction {
             Direction::Backward => self.add_found(rows, stream, found.rev()),
             Direction::Forward => self.add_found(rows, stream, found),
@@ -118,6 +127,7 @@ impl LogRunner {
                 return Ok(());
             }
             if self.filters.has_steps() {
+                self.interrupt.check()?;
                 let at = rows.metadata_at.get(row).copied().filter(|_| self.looks_at_metadata);
                 if metadata_of != Some(at) {
                     self.metadata.set_metadata(&stream.labels, at.map_or(&[], |_| rows.metadata_of(row)));
@@ -154,6 +164,7 @@ impl LogRunner {
         let mut bytes = 0;
         let top = std::mem::replace(&mut self.top, Top::new(&QueryParams::instant(Timestamp::MIN)));
         for (timestamp, labels, found) in top.into_entries() {
+            self.interrupt.check()?;
             let stream = *places.entry(labels.clone()).or_insert_with(|| {
                 streams.push(labels.clone());
                 u32::try_from(streams.len() - 1).expect("no more streams than entries")

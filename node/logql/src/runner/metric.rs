@@ -18,6 +18,7 @@ use crate::ast::Grouping;
 use crate::budget::Budget;
 use crate::duration::Nanoseconds;
 use crate::error::{EvalError, PlanError};
+use crate::interrupt::Interrupt;
 use crate::partial::SeriesPart;
 use crate::pipeline::{Fields, Output, Pairs, Pipeline, RowLabels, Selection, collect_names};
 use crate::plan::{Grid, Leaf};
@@ -39,6 +40,7 @@ pub(super) struct LeafRunner {
     fields: Fields,
     /// Whether the metadata of the block at hand can matter at all.
     looks_at_metadata: bool,
+    interrupt: Interrupt,
     stats: Stats,
 }
 
@@ -69,8 +71,13 @@ impl LeafRunner {
             metadata: Pairs::default(),
             fields: Fields::default(),
             looks_at_metadata: false,
+            interrupt: Interrupt::default(),
             stats: Stats::default(),
         })
+    }
+
+    pub(super) fn until(self, interrupt: Interrupt) -> Self {
+        Self { pipeline: self.pipeline.until(interrupt.clone()), interrupt, ..self }
     }
 
     pub(super) fn add_rows(&mut self, rows: &Rows) -> Result<(), EvalError> {
@@ -87,6 +94,7 @@ impl LeafRunner {
             self.stats.rows += range.len() as u64;
             self.stats.bytes += lines_bytes(rows, &range);
             let selection = self.pipeline.select(rows, range.clone());
+            self.interrupt.check()?;
             if self.pipeline.has_steps() || self.sampler.is_some() {
                 self.add_parsed(rows, stream, rows_of(selection, range))?;
             } else if self.metadata_matters(&stream.labels) {
@@ -202,6 +210,7 @@ impl LeafRunner {
         for row in found {
             let time = rows.timestamps[row];
             let steps = self.grid.steps_over(time, self.range, self.offset);
+            self.interrupt.check()?;
             // Where the ranges do not meet, what lies between them is nobody's, not even its errors.
             if steps.0 >= steps.1 {
                 continue;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use logmesh_logql::{Part, Partial};
+use logmesh_logql::{Interrupt, Part, Partial};
 use logmesh_protocol::batch::Batch;
 use logmesh_protocol::record::{Labels, RecordRef};
 use logmesh_protocol::rows::{Rows, StreamRows};
@@ -43,11 +43,20 @@ pub(super) async fn evaluate(
             return;
         }
         let masks = deleted.borrow().masks.clone();
-        let evaluated = tokio::task::spawn_blocking(move || {
-            let live = evaluator.run(&taken, &masks);
+        let interrupt = Interrupt::default();
+        let watched = interrupt.clone();
+        let mut evaluated = tokio::task::spawn_blocking(move || {
+            let live = evaluator.run(&taken, (&masks, &watched));
             (evaluator, live)
         });
-        let Ok((returned, found)) = evaluated.await else { return };
+        let evaluated = tokio::select! {
+            evaluated = &mut evaluated => evaluated,
+            _ = timeout(EVALUATION_MAX, lives.closed()) => {
+                interrupt.raise();
+                evaluated.await
+            }
+        };
+        let Ok((returned, found)) = evaluated else { return };
         evaluator = returned;
         for mut live in found {
             live.dropped.add(std::mem::take(&mut dropped));
@@ -69,16 +78,16 @@ struct Evaluator {
 }
 
 impl Evaluator {
-    fn run(&mut self, taken: &Taken, masks: &Masks) -> Vec<Live> {
+    fn run(&mut self, taken: &Taken, (masks, interrupt): (&Masks, &Interrupt)) -> Vec<Live> {
         let mut lives = Vec::new();
         let mut missed = Dropped { count: taken.missed, ..Dropped::default() };
         for body in &taken.bodies {
             let Some(rows) = self.rows_of(body, masks) else { continue };
-            match self.partial(&rows) {
+            match self.partial(&rows, interrupt) {
                 Some(partial) => {
                     lives.extend(partial.split(LIVE_BYTES).into_iter().map(Live::of).filter(Live::is_of_use))
                 }
-                // Too much at once to be kept: all of it counts as dropped.
+                // Too much at once to be kept, or too dear to be looked at: all of it counts as dropped.
                 None => missed.add(Dropped::of_rows(&rows)),
             }
         }
@@ -89,8 +98,8 @@ impl Evaluator {
         lives
     }
 
-    fn partial(&self, rows: &Rows) -> Option<Partial> {
-        let mut runner = self.part.runner().ok()?;
+    fn partial(&self, rows: &Rows, interrupt: &Interrupt) -> Option<Partial> {
+        let mut runner = self.part.runner().ok()?.until(interrupt);
         let _ = runner.add_rows(rows).ok()?;
         runner.finish().ok()
     }
@@ -161,6 +170,9 @@ fn bounds(rows: &Rows) -> Option<TimeRange> {
 const GATHER: Duration = Duration::from_millis(20);
 /// How long what was dropped may go untold while nothing else is to be said.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// How long what was taken at once may be looked at; what is not done by then counts as dropped. A guess: a tail that needs
+/// longer than this for a moment's records never catches up.
+const EVALUATION_MAX: Duration = Duration::from_secs(5);
 /// About how many bytes of entries travel together.
 const LIVE_BYTES: usize = 256 << 10;
 /// The streams that one tail remembers; beyond it forgets them all and looks again.
