@@ -109,6 +109,8 @@ pub(crate) struct QueryLimits {
     pub(crate) series_max: u32,
     /// How long a query may take.
     pub(crate) timeout: Duration,
+    /// How long a node that scans for a query may give no sign of life before the query goes on without it.
+    pub(crate) silent_after: Duration,
     /// How many queries run at a time; further ones wait, and get a 429 after the time-out.
     pub(crate) concurrency: u64,
     /// How many tails the node serves at a time; further ones get a 429.
@@ -206,6 +208,8 @@ impl Default for QueryLimits {
             entries_max: 5_000,
             series_max: 500,
             timeout: Duration::from_secs(60),
+            // Nodes that scan say so five times a second.
+            silent_after: Duration::from_secs(5),
             concurrency: 16,
             tails_max: 32,
         }

@@ -16,4 +16,4 @@ pub(crate) use local::Local;
 pub(crate) use mask::{Deleted, Masks, read_query};
 pub(crate) use tail::{Dropped, FOLLOWERS_MAX, Feed, Follow, Followed};
 pub(crate) use volume::{Grouping, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries};
-pub(crate) use wire::{Ask, Listing, Outcome, PatternsAsk, Work, decode_ask, encode_answer};
+pub(crate) use wire::{Ask, Listing, Outcome, PatternsAsk, Work, decode_ask, encode_answer, progress};

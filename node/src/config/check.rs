@@ -78,6 +78,7 @@ fn check_times(config: &Config) -> Result<(), Problem> {
         ("limits.past_max", config.limits.past_max, Duration::ZERO, 36_500 * DAY),
         ("query.range_max", config.query.range_max, MINUTE, 36_500 * DAY),
         ("query.timeout", config.query.timeout, 10 * MILLI, HOUR),
+        ("query.silent_after", config.query.silent_after, SECOND, HOUR),
     ] {
         if value < from || value > to {
             let (value, from, to) = (show_duration(value), show_duration(from), show_duration(to));

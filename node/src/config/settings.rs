@@ -178,6 +178,8 @@ settings! {
     "query.series_max": query.series_max as count;
     /// How long a query may take.
     "query.timeout": query.timeout as duration;
+    /// How long a node that scans for a query may give no sign of life before the query goes on without it.
+    "query.silent_after": query.silent_after as duration;
     /// How many queries the node coordinates at a time; further ones wait.
     "query.concurrency": query.concurrency as count;
     /// How many tails the node serves at a time; one more gets a 429. A peer takes 128 of one node at most.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use logmesh_net::Net;
+use logmesh_net::{Net, RequestError};
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberTable;
 use logmesh_protocol::plan::{
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::local::Local;
-use super::wire::{Answer, Ask, Outcome, Pieces, Scan, Scanned, Work, encode_ask};
+use super::wire::{Answer, AnswerError, Ask, Outcome, Pieces, Scan, Scanned, Work, encode_ask};
 use crate::shell::{Mesh, Seen};
 
 /// Runs work over the whole mesh.
@@ -37,8 +37,9 @@ pub(crate) struct Coordinator {
     pub(crate) copies: u8,
     /// How long a node may take to answer a survey, which is small, before it counts as silent.
     pub(crate) survey_timeout: Duration,
-    /// How long a node may take to scan before it counts as silent.
-    pub(crate) scan_timeout: Duration,
+    /// How long a node that scans may give no sign of life before it counts as silent. How long it may scan is the query's
+    /// business.
+    pub(crate) silent_after: Duration,
 }
 
 /// What came of a query.
@@ -91,9 +92,7 @@ impl Coordinator {
             let mut failed: Vec<(NodeId, Reason, u64)> = Vec::new();
             for (node, scanned) in scanned {
                 match scanned {
-                    Ok(scanned) => {
-                        failed.extend(gathered.add(scanned).map(|batches| (node, Reason::Unreadable, batches)))
-                    }
+                    Ok(parts) => failed.extend(gathered.add(parts).map(|batches| (node, Reason::Unreadable, batches))),
                     Err(Failure::Work(sentence)) => return Err(QueryError::Failed(sentence)),
                     Err(Failure::Silent(reason)) => {
                         debug!(%node, reason, "node did not answer a scan");
@@ -181,9 +180,11 @@ impl Coordinator {
         except: Vec<NodeId>,
     ) -> (NodeId, Option<(Vec<logmesh_protocol::member::MemberRow>, SurveyAnswer)>) {
         let answer = match self.ask(node, Ask::Survey { range, except }, self.survey_timeout).await {
-            Ok(Answer::Survey { members, answer }) => Some((members, answer)),
-            Ok(Answer::Scanned(_) | Answer::Failed(_)) => None,
-            Err(reason) => {
+            Ok(mut answers) => match answers.pop() {
+                Some(Answer::Survey { members, answer }) => Some((members, answer)),
+                Some(Answer::Scanned(_) | Answer::Failed(_)) | None => None,
+            },
+            Err(Failure::Silent(reason) | Failure::Work(reason)) => {
                 debug!(%node, reason, "node did not answer a survey");
                 None
             }
@@ -196,7 +197,7 @@ impl Coordinator {
         tenants: &[String],
         work: &Work,
         assignment: &Assignment,
-    ) -> Vec<(NodeId, Result<Scanned, Failure>)> {
+    ) -> Vec<(NodeId, Result<Vec<Scanned>, Failure>)> {
         let nodes: BTreeSet<NodeId> = assignment.own.keys().chain(assignment.scans.keys()).copied().collect();
         let scans = nodes.into_iter().map(|node| {
             let own = assignment.own.get(&node).cloned();
@@ -207,29 +208,32 @@ impl Coordinator {
         join_all(scans).await
     }
 
-    async fn scan(&self, node: NodeId, scan: Scan) -> Result<Scanned, Failure> {
-        match self.ask(node, Ask::Scan(Box::new(scan)), self.scan_timeout).await {
-            Ok(Answer::Scanned(scanned)) => Ok(*scanned),
-            Ok(Answer::Failed(sentence)) => Err(Failure::Work(sentence)),
-            Ok(Answer::Survey { .. }) => Err(Failure::Silent("it answered something else".to_owned())),
-            Err(reason) => Err(Failure::Silent(reason)),
+    /// Lets one node scan; a large result comes in parts.
+    async fn scan(&self, node: NodeId, scan: Scan) -> Result<Vec<Scanned>, Failure> {
+        let mut parts = Vec::new();
+        for answer in self.ask(node, Ask::Scan(Box::new(scan)), self.silent_after).await? {
+            match answer {
+                Answer::Scanned(scanned) => parts.push(*scanned),
+                Answer::Failed(sentence) => return Err(Failure::Work(sentence)),
+                Answer::Survey { .. } => return Err(Failure::Silent("it answered something else".to_owned())),
+            }
         }
+        if parts.is_empty() { Err(Failure::Silent("it answered nothing".to_owned())) } else { Ok(parts) }
     }
 
-    /// Asks one node, this one included, and waits for the whole answer.
-    async fn ask(&self, node: NodeId, ask: Ask, wait: Duration) -> Result<Answer, String> {
+    /// Asks one node, this one included, and waits for all its answers for as long as it gives signs of life.
+    async fn ask(&self, node: NodeId, ask: Ask, silent_after: Duration) -> Result<Vec<Answer>, Failure> {
         if node == self.node {
-            return Ok(self.local.answer(ask).await);
+            return Ok(vec![self.local.answer(ask).await]);
         }
-        let answer = async {
-            let mut response = self.net.request(node, encode_ask(&ask)).await.map_err(|error| error.to_string())?;
-            let mut pieces = Pieces::default();
-            while let Some(piece) = response.next().await.map_err(|error| error.to_string())? {
-                pieces.add(&piece).map_err(|error| error.to_string())?;
-            }
-            pieces.finish().map_err(|error| error.to_string())
-        };
-        timeout(wait, answer).await.unwrap_or_else(|_| Err(format!("no answer within {wait:?}")))
+        let silent = |_| Failure::Silent(format!("no sign of life within {silent_after:?}"));
+        let request = timeout(silent_after, self.net.request(node, encode_ask(&ask)));
+        let mut response = request.await.map_err(silent)??;
+        let (mut pieces, mut answers) = (Pieces::default(), Vec::new());
+        while let Some(frame) = timeout(silent_after, response.next()).await.map_err(silent)?? {
+            answers.extend(pieces.add(&frame)?);
+        }
+        if pieces.is_whole() { Ok(answers) } else { Err(Failure::Silent("its answer broke off".to_owned())) }
     }
 }
 
@@ -241,6 +245,21 @@ enum Failure {
     Work(String),
 }
 
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::Silent(error.to_string())
+    }
+}
+
+impl From<AnswerError> for Failure {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::TooLarge => Self::Work(error.to_string()),
+            AnswerError::Unknown | AnswerError::Malformed(_) => Self::Silent(error.to_string()),
+        }
+    }
+}
+
 impl Others {
     fn heads(&self, node: NodeId) -> Heads {
         self.last_heard.get(&node).map(|(_, heads)| heads.clone()).unwrap_or_default()
@@ -249,14 +268,17 @@ impl Others {
 
 impl Gathered {
     /// Takes what a node scanned. Returns how many batches it could not read, if any: others must be asked.
-    fn add(&mut self, scanned: Scanned) -> Option<u64> {
-        self.bytes += scanned.bytes;
-        self.rows += scanned.rows;
-        self.rows_kept += scanned.rows_kept;
-        self.blocks += scanned.blocks;
+    fn add(&mut self, parts: Vec<Scanned>) -> Option<u64> {
         self.nodes += 1;
-        self.outcomes.push(scanned.outcome);
-        let damaged = scanned.damaged.iter().map(|(_, seqs)| seqs.len()).sum();
+        let mut damaged = 0;
+        for scanned in parts {
+            self.bytes += scanned.bytes;
+            self.rows += scanned.rows;
+            self.rows_kept += scanned.rows_kept;
+            self.blocks += scanned.blocks;
+            self.outcomes.push(scanned.outcome);
+            damaged += scanned.damaged.iter().map(|(_, seqs)| seqs.len()).sum::<u64>();
+        }
         Some(damaged).filter(|damaged| *damaged > 0)
     }
 

@@ -150,7 +150,7 @@ fn join(rooms: Rooms, node: logmesh_protocol::id::NodeId, settings: String) -> R
         seen: seen.clone(),
         copies: config.mesh.copies,
         survey_timeout: SURVEY_TIMEOUT,
-        scan_timeout: config.query.timeout / 2,
+        silent_after: config.query.silent_after,
     };
     let gossip_interval = config.own.gossip_interval;
     let has_seeds = !config.own.seeds.is_empty();

@@ -10,14 +10,14 @@ use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::{Input, Peer};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info};
 
 use super::announce::{self, Seen};
 use super::mesh::Mesh;
 use crate::http::App;
 use crate::metrics::Metrics;
-use crate::query::{Ask, Local, decode_ask, encode_answer};
+use crate::query::{Ask, Local, decode_ask, encode_answer, progress};
 
 /// Tells the machine and the net what gossip sees.
 pub(super) async fn watch_gossip(
@@ -78,24 +78,37 @@ pub(super) async fn answer_requests(mut requests: mpsc::Receiver<IncomingRequest
             match decode_ask(&request.body) {
                 // A tail lasts: it holds no place that queries wait for, and has bounds of its own.
                 Ok(Ask::Follow(follow)) => local.tell(&follow, request.reply).await,
-                Ok(ask) => {
-                    let Ok(_permit) = answers.acquire_owned().await else { return };
-                    answer(ask, request, &local).await;
-                }
+                Ok(ask) => answer(ask, request, (&answers, &local)).await,
                 Err(malformed) => debug!(from = %request.from, error = %malformed, "request dropped"),
             }
         });
     }
 }
 
-async fn answer(ask: Ask, request: IncomingRequest, local: &Local) {
+async fn answer(ask: Ask, request: IncomingRequest, (answers, local): (&Semaphore, &Local)) {
+    // A survey is quick or not worth waiting for; a scan lasts, and whoever waits for it is told that it goes on.
+    let lasts = matches!(ask, Ask::Scan(_));
+    let answer = async {
+        let _permit = answers.acquire().await.ok()?;
+        let answer = local.answer(ask).await;
+        tokio::task::spawn_blocking(move || encode_answer(answer)).await.ok()
+    };
+    let going_on = async {
+        loop {
+            sleep(PROGRESS_EVERY).await;
+            if lasts && request.reply.send(progress()).await.is_err() {
+                return;
+            }
+        }
+    };
     // Dropping the answer's future cancels the scan behind it.
-    let answer = tokio::select! {
-        answer = local.answer(ask) => answer,
+    let frames = tokio::select! {
+        frames = answer => frames,
+        () = going_on => return,
         () = request.reply.closed() => return,
     };
-    for piece in encode_answer(&answer) {
-        if request.reply.send(piece).await.is_err() {
+    for frame in frames.unwrap_or_default() {
+        if request.reply.send(frame).await.is_err() {
             return;
         }
     }
@@ -161,5 +174,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 const MEET_AGAIN: Duration = Duration::from_millis(50);
 /// How long a node that has seeds waits for one before it goes on alone.
 const JOIN_WAIT: Duration = Duration::from_secs(10);
+/// How often a node that scans for another says that it is at it. Several times within the least `query.silent_after`.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Requests of peers that are answered at once.
 const ANSWERS_MAX: usize = 64;
