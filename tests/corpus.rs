@@ -35,6 +35,8 @@ mod shapes;
 
 #[test]
 fn the_corpus_of_log_queries_is_answered_by_nodes_too() {
+    // Else they would end and begin anew between two suites.
+    let _running = check::Meshes::shared();
     let mut failures = String::new();
     for suite in corpus::suites() {
         let cases: Vec<check::Case<'_>> =

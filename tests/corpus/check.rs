@@ -45,7 +45,7 @@ pub(crate) fn answer(query: &str, ask: &str, records: &[Record]) -> Result<Query
 }
 
 /// One node, and three.
-struct Meshes {
+pub(crate) struct Meshes {
     one: Mesh,
     three: Mesh,
     /// How many cases both were asked.
@@ -57,7 +57,7 @@ struct Meshes {
 impl Meshes {
     /// Returns those that run, or starts them. They end with the last test that uses them: what is static lives on when
     /// tests end, and so would the nodes.
-    fn shared() -> Arc<Self> {
+    pub(crate) fn shared() -> Arc<Self> {
         static RUNNING: Mutex<Weak<Meshes>> = Mutex::new(Weak::new());
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(meshes) = running.upgrade() {
