@@ -53,7 +53,7 @@ fn hostile_queries() -> Vec<String> {
 /// Gives a node many short lines, which share blocks.
 fn fill_short(mesh: &Mesh) {
     let base = now_nanos() - 60_000_000_000;
-    let line = |number: u64| format!("{}{}", "abba".repeat(12), if number % 3 == 0 { "a" } else { "b" });
+    let line = |number: u64| format!("{}{}", "abba".repeat(12), if number.is_multiple_of(3) { "a" } else { "b" });
     for batch in 0..4 {
         let at = base + batch * 1_000_000;
         let records = (0..10_000).map(|number| Record { at: at + number, line: line(number) });
