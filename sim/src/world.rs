@@ -7,6 +7,7 @@ use logmesh_protocol::config::Config;
 use logmesh_protocol::id::{Boot, NodeId};
 use logmesh_protocol::replica::{Append, Input, Ticket};
 use logmesh_protocol::segment::Window;
+use logmesh_protocol::time::Instant;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -99,8 +100,8 @@ enum Happening {
     Written { node: NodeId, boot: Boot },
     /// The disk is done with something else.
     Worked { node: NodeId, boot: Boot, work: Work },
-    /// A machine wants to be called.
-    Wake(NodeId),
+    /// A machine wants to be called, unless it has changed its mind.
+    Wake { node: NodeId, at: Instant },
     /// A host gossips.
     Gossip(NodeId),
     /// An exchange of gossip that took its time ends.
@@ -378,10 +379,7 @@ impl World {
             Happening::Arrival { from, to, parcel } => self.on_arrival(from, to, parcel),
             Happening::Written { node, boot } => self.on_written(node, boot),
             Happening::Worked { node, boot, work } => self.on_worked(node, boot, work),
-            Happening::Wake(node) => {
-                self.hosts[&node].wake = None;
-                self.settle(node);
-            }
+            Happening::Wake { node, at } => self.on_wake(node, at),
             Happening::Gossip(node) => self.on_gossip(node),
             Happening::Exchange(exchange) => self.gossip.perform(exchange, self.nanos),
             Happening::Fault(at) => {
@@ -402,7 +400,7 @@ impl World {
         let (Happening::Arrival { to: node, .. }
         | Happening::Written { node, .. }
         | Happening::Worked { node, .. }
-        | Happening::Wake(node)
+        | Happening::Wake { node, .. }
         | Happening::Asked { node, .. }
         | Happening::Gossip(node)) = &happening
         else {
@@ -421,6 +419,15 @@ impl World {
         if let Some(host) = self.hosts.get_mut(&to).filter(|host| host.replica.is_some()) {
             host.tell(nanos, input);
             self.settle(to);
+        }
+    }
+
+    /// Calls a machine that wants it. An earlier wish took the place of the others.
+    fn on_wake(&mut self, id: NodeId, at: Instant) {
+        let host = &mut self.hosts[&id];
+        if host.wake == Some(at) {
+            host.wake = None;
+            self.settle(id);
         }
     }
 

@@ -113,7 +113,7 @@ impl World {
         if host.wake.is_none_or(|wake: Instant| at < wake) {
             host.wake = Some(at);
             let wait = Duration::from_nanos(host.clock.until(nanos, at));
-            self.later(wait, Happening::Wake(id));
+            self.later(wait, Happening::Wake { node: id, at });
         }
     }
 
