@@ -123,10 +123,33 @@ impl Ledger {
         self.totals
     }
 
-    /// Returns how much is held of `seqs`.
+    /// Returns how much is held of `seqs`. As quick for nearly all that is held as for a little of it.
     pub fn sizes(&self, seqs: &SeqSet) -> Sizes {
+        let asked = seqs.intersection(&self.held);
+        if asked.len() * 2 <= self.held.len() {
+            return self.sum(&asked);
+        }
+        let others = self.sum(&self.held.difference(&asked));
+        Sizes {
+            batches: self.totals.batches - others.batches,
+            size_bytes: self.totals.size_bytes - others.size_bytes,
+            raw_bytes: self.totals.raw_bytes - others.raw_bytes,
+        }
+    }
+
+    /// Sums up what is held, all of it.
+    fn sum(&self, held: &SeqSet) -> Sizes {
         let mut sizes = Sizes::default();
-        seqs.intersection(&self.held).iter().filter_map(|seq| self.entry(seq)).for_each(|entry| sizes.add(entry));
+        for range in held.ranges() {
+            let groups = self.sizes.range(group(range.start)..).flat_map(|(_, sizes)| sizes);
+            let before = self.tree.rank(range.start);
+            let count = (range.end - range.start) as usize;
+            for (size_bytes, raw_bytes) in groups.skip(before).take(count) {
+                sizes.batches += 1;
+                sizes.size_bytes += u64::from(*size_bytes);
+                sizes.raw_bytes += u64::from(*raw_bytes);
+            }
+        }
         sizes
     }
 
