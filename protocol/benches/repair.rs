@@ -2,6 +2,7 @@
 //! finding of 1,000 scattered missing batches. Batches themselves are not counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use logmesh_protocol::config::Config;
@@ -147,7 +148,7 @@ fn start(at: usize, held: BTreeMap<SegmentId, SeqSet>) -> Node {
 
 fn view(of: usize, members: [u8; 16]) -> View {
     // The tables are equal already, so that no rows are exchanged.
-    let said = Announcement { members, ..Announcement::default() };
+    let said = Arc::new(Announcement { members, ..Announcement::default() });
     let peer = Peer { live: true, boot: boot(9), said };
     View { peers: BTreeMap::from([(node(of), peer)]) }
 }

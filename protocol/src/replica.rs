@@ -46,6 +46,7 @@ mod serve;
 mod state;
 mod status;
 mod stop;
+mod urgent;
 
 pub use self::footprint::Size;
 pub use self::interface::{

@@ -63,6 +63,11 @@ impl SegmentId {
         self.journal.node
     }
 
+    /// Tells whether the segment is past its retention.
+    pub fn is_expired(&self, now: Timestamp, retention: Duration) -> bool {
+        self.window.end().saturating_add(retention) <= now
+    }
+
     /// Returns the canonical bytes: window, node, boot, part; integers big endian, so that bytes sort as ids do.
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];

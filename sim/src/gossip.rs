@@ -30,7 +30,7 @@ pub(crate) struct Gossip {
 struct Told {
     /// The version of the first that is kept.
     first: u32,
-    said: VecDeque<Arc<(Boot, Announcement)>>,
+    said: VecDeque<(Boot, Arc<Announcement>)>,
     /// The last start and the heartbeats of it, as one number that only grows.
     pulse: i32,
 }
@@ -112,7 +112,7 @@ impl Gossip {
     /// A host tells something about itself, in place of what it told before.
     pub(crate) fn tell(&mut self, slot: u16, boot: Boot, said: Announcement) {
         let told = &mut self.told[usize::from(slot)];
-        told.said.push_back(Arc::new((boot, said)));
+        told.said.push_back((boot, Arc::new(said)));
         let version = i32::try_from(told.first as usize + told.said.len() - 1).expect("fewer than 2^31 versions");
         self.minds[usize::from(slot)].versions[usize::from(slot)] = version;
         if told.said.len() > TOLD_KEPT {
@@ -199,7 +199,7 @@ impl Gossip {
             let told = &self.told[at];
             let version = u32::try_from(now.version).expect("versions are positive");
             let (boot, said) =
-                &**told.said.get(version.saturating_sub(told.first) as usize).expect("kept while anybody is at it");
+                told.said.get(version.saturating_sub(told.first) as usize).expect("kept while anybody is at it");
             let id = node(u16::try_from(at).expect("slots are small"));
             view.peers.insert(id, Peer { live: now.live, boot: *boot, said: said.clone() });
         }

@@ -63,7 +63,7 @@ pub(crate) fn read(snapshot: &Snapshot, settings: &str) -> Seen {
             seen.refused.push(peer.node);
             continue;
         }
-        let said = announcement_of(&peer.facts);
+        let said = Arc::new(announcement_of(&peer.facts));
         seen.view.peers.insert(peer.node, Peer { live: peer.live, boot: peer.boot, said });
         seen.addresses.insert(peer.node, peer.address);
         seen.facts.insert(peer.node, peer.facts.clone());
@@ -154,7 +154,7 @@ mod tests {
         let mut facts = facts_of(&announcement());
         facts.insert(SETTINGS.into(), "x".into());
         let seen = read(&gossiped(facts), "x");
-        assert_eq!(seen.view.peers[&NodeId::from_bytes([1; 32])].said, announcement());
+        assert_eq!(*seen.view.peers[&NodeId::from_bytes([1; 32])].said, announcement());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The deletions that this node knows, their exchange with the others, and their end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Replica;
 use super::context::{Context, Timer};
 use super::interface::Output;
+use super::members::note;
 use crate::deletion::{Deletion, DeletionTable};
 use crate::id::NodeId;
 use crate::message::Message;
@@ -19,6 +20,8 @@ pub(super) struct Deletions {
     known_by: BTreeMap<NodeId, Instant>,
     /// When rows were last sent to whom.
     exchanged: BTreeMap<NodeId, Instant>,
+    /// The live ones whose table is another as far as gossip says: few, where all peers are many.
+    differing: BTreeSet<NodeId>,
 }
 
 impl Deletions {
@@ -110,12 +113,11 @@ impl Replica {
         let (members, deletions) = (&self.members, &mut self.deletions);
         deletions.exchanged.retain(|node, _| members.peers.contains_key(node));
         deletions.known_by.retain(|node, at| members.is_live(*node) && now.instant.since(*at) < GOSSIP_WAIT);
-        let digest = deletions.digest();
         let is_due = |node: &NodeId| {
             let recently = deletions.exchanged.get(node).is_some_and(|at| now.instant.since(*at) < EXCHANGE_PAUSE);
-            !recently && !deletions.known_by.contains_key(node) && members.peers[node].said.deletions != digest
+            members.table.is_member(*node) && !recently && !deletions.known_by.contains_key(node)
         };
-        let mut differing: Vec<NodeId> = members.live().filter(is_due).collect();
+        let mut differing: Vec<NodeId> = deletions.differing.iter().copied().filter(is_due).collect();
         for _ in 0..EXCHANGES_AT_ONCE.min(differing.len()) {
             let at = self.context.below(differing.len() as u64) as usize;
             let node = differing.swap_remove(at);
@@ -123,8 +125,18 @@ impl Replica {
         }
     }
 
+    /// Gossip has said something anew of a peer.
+    pub(super) fn hear_deletions(&mut self, node: NodeId) {
+        let digest = self.deletions.digest();
+        let differs = self.members.peers.get(&node).is_some_and(|peer| peer.live && peer.said.deletions != digest);
+        note(&mut self.deletions.differing, node, differs);
+    }
+
     fn on_deletions_changed(&mut self) {
         self.deletions.known_by.clear();
+        let digest = self.deletions.digest();
+        let differing = self.members.peers.iter().filter(|(_, peer)| peer.live && peer.said.deletions != digest);
+        self.deletions.differing = differing.map(|(node, _)| *node).collect();
         self.context.output(Output::KeepDeletions(self.deletions.table.encode().into()));
         self.context.arm(Timer::Announce, Duration::ZERO);
     }

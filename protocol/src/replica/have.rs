@@ -235,6 +235,9 @@ impl Replica {
     pub(super) fn seek_quarantined(&mut self) {
         let ids: Vec<SegmentId> =
             self.segments.iter().filter(|(_, segment)| !segment.quarantined.is_empty()).map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            return;
+        }
         for peer in self.members.live().collect::<Vec<_>>() {
             let mut sought = Vec::new();
             for id in &ids {

@@ -1,6 +1,7 @@
 //! What the machine is told and what it wants done: its whole contract with the shells.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -260,7 +261,7 @@ pub struct Peer {
     /// Its last known start.
     pub boot: Boot,
     /// What it last told about itself.
-    pub said: Announcement,
+    pub said: Arc<Announcement>,
 }
 
 /// What a node tells about itself by gossip.

@@ -1,13 +1,14 @@
 //! Who is there: gossip's views, the member table and its exchange with others, departures, and what this node tells of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Replica;
 use super::context::{Context, Timer};
 use super::interface::{Announcement, Event, Output, Peer, View};
 use super::state::State;
-use crate::id::{Boot, NodeId};
+use crate::id::{Boot, JournalId, NodeId};
 use crate::member::{self, MemberRow, MemberState, MemberTable};
 use crate::message::Message;
 use crate::placement::{self, Place};
@@ -32,7 +33,9 @@ pub(super) struct Members {
     pub(super) epoch: u64,
     /// Whether another member knows this node's row, so that nobody takes it for stopped in order.
     pub(super) is_known: bool,
-    pub(super) heads: BTreeMap<NodeId, Heads>,
+    /// What each told of its heads in earlier starts than the present one, or before this node's start. The heads of its present start
+    /// are in what it says.
+    heads: BTreeMap<NodeId, Heads>,
     /// Whom others take to have departed, and when they said so.
     opinions: BTreeMap<NodeId, (Instant, BTreeSet<NodeId>)>,
     departed: BTreeMap<NodeId, Instant>,
@@ -54,7 +57,7 @@ pub(super) struct PeerState {
     /// Since when it can take no batches: away, or its disk is full.
     pub(super) unable_since: Option<Instant>,
     pub(super) boot: Option<Boot>,
-    pub(super) said: Announcement,
+    pub(super) said: Arc<Announcement>,
     /// In which of its starts it has said that it is about to stop.
     stopping: Option<Boot>,
     /// When rows were last sent to it.
@@ -63,7 +66,7 @@ pub(super) struct PeerState {
 
 impl PeerState {
     fn unseen(now: Instant) -> Self {
-        let said = Announcement::default();
+        let said = Arc::default();
         Self { live: false, since: now, unable_since: Some(now), boot: None, said, stopping: None, exchanged: None }
     }
 
@@ -214,15 +217,14 @@ impl Replica {
             }
             let able = seen.live && !seen.said.full;
             peer.unable_since = if able { None } else { peer.unable_since.or(Some(now)) };
-            (peer.boot, peer.said) = (Some(seen.boot), seen.said);
+            let before = (peer.boot.replace(seen.boot), std::mem::replace(&mut peer.said, seen.said));
             let differs = seen.live && peer.said.members != digest;
             note(&mut self.members.unable, node, !able);
             note(&mut self.members.differing, node, differs);
             let restarted = old_boot != peer.boot;
             moved |= was_able != able || restarted || was_live != seen.live;
-            if seen.live {
-                self.hear_heads(node);
-            }
+            self.hear_heads(node, before, seen.live);
+            self.hear_deletions(node);
             if was_live != seen.live {
                 self.context.event(Event::Liveness { node, live: seen.live });
             }
@@ -271,25 +273,25 @@ impl Replica {
 
     /// Keeps what `node` told of its heads. Segments of its present start that it names no more have all their copies; those of
     /// earlier starts stay until it says that it is settled.
-    fn hear_heads(&mut self, node: NodeId) {
-        let (now, config) = (self.context.now, &self.context.config);
+    fn hear_heads(&mut self, node: NodeId, before: (Option<Boot>, Arc<Announcement>), live: bool) {
         let Some(peer) = self.members.peers.get(&node) else { return };
         let Some(boot) = peer.boot else { return };
-        let journal = crate::id::JournalId { node, boot };
         let heads = self.members.heads.entry(node).or_default();
-        heads.counts.retain(|segment, _| {
-            let expires = segment.window.end().saturating_add(config.retention);
-            let kept = segment.journal.boot != boot && !peer.said.settled;
-            kept && now.timestamp < expires
-        });
-        let room = HEADS_MAX.saturating_sub(heads.counts.len());
-        let all_fit = peer.said.heads.len() <= room;
-        let said = peer.said.heads.iter().take(room);
-        heads
-            .counts
-            .extend(said.map(|((window, part), count)| (SegmentId { window: *window, journal, part: *part }, *count)));
-        if peer.said.settled && all_fit {
-            heads.at = Some(now.timestamp.saturating_sub(GOSSIP_LAG));
+        if let (Some(earlier), said) = before
+            && earlier != boot
+        {
+            let journal = JournalId { node, boot: earlier };
+            heads.counts.retain(|segment, _| segment.journal != journal);
+            let room = HEADS_MAX.saturating_sub(heads.counts.len());
+            heads.counts.extend(of_journal(journal, &said).take(room));
+        }
+        if !heads.counts.is_empty() {
+            let (now, config) = (self.context.now.timestamp, &self.context.config);
+            let is_told = |segment: &SegmentId| segment.journal.boot == boot || peer.said.settled;
+            heads.counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, config.retention));
+        }
+        if live && peer.said.settled && heads.counts.len() + peer.said.heads.len() <= HEADS_MAX {
+            heads.at = Some(self.context.now.timestamp.saturating_sub(GOSSIP_LAG));
         }
     }
 
@@ -494,9 +496,10 @@ impl Replica {
     }
 
     pub(super) fn persist(&mut self) {
-        let members = &mut self.members;
-        (members.is_changed, members.persisted_at) = (false, Some(self.context.now.instant));
-        let heads = members.heads.iter().map(|(node, heads)| (*node, (heads.at, heads.counts.clone()))).collect();
+        (self.members.is_changed, self.members.persisted_at) = (false, Some(self.context.now.instant));
+        let heads = self.members.heads.keys().map(|node| (*node, self.heads_heard(*node)));
+        let heads = heads.map(|(node, heads)| (node, (heads.at, heads.counts))).collect();
+        let members = &self.members;
         let quarantined = self.segments.iter().filter(|(_, segment)| !segment.quarantined.is_empty());
         let state = State {
             mine: Some(members.mine.clone()),
@@ -546,10 +549,9 @@ impl Replica {
         self.members.tidied_at = Some(self.context.now.instant);
         let now = self.context.now.timestamp;
         let retention = self.context.config.retention;
-        let alive = |segment: &SegmentId| now < segment.window.end().saturating_add(retention);
         let members = &mut self.members;
         members.heads.retain(|node, heads| {
-            heads.counts.retain(|segment, _| alive(segment));
+            heads.counts.retain(|segment, _| !segment.is_expired(now, retention));
             members.table.is_member(*node)
         });
         members.peers.retain(|node, peer| peer.live || members.table.is_member(*node));
@@ -558,12 +560,34 @@ impl Replica {
 
     /// Returns what `node` last told of its heads.
     pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
-        self.members.heads.get(&node).cloned().unwrap_or_default()
+        let Some(mut heads) = self.members.heads.get(&node).cloned() else { return Heads::default() };
+        if let Some((peer, boot)) = self.members.peers.get(&node).and_then(|peer| Some((peer, peer.boot?))) {
+            let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
+            let room = HEADS_MAX.saturating_sub(heads.counts.len());
+            let said = of_journal(JournalId { node, boot }, &peer.said).take(room);
+            heads.counts.extend(said.filter(|(segment, _)| !segment.is_expired(now, retention)));
+        }
+        heads
+    }
+
+    /// Returns how many batches of a segment its origin last said to have written.
+    pub(super) fn head_heard(&self, segment: &SegmentId) -> Option<u32> {
+        let heads = self.members.heads.get(&segment.origin())?;
+        let peer = self.members.peers.get(&segment.origin()).filter(|peer| peer.boot == Some(segment.journal.boot));
+        match peer {
+            Some(peer) => peer.said.heads.get(&(segment.window, segment.part)).copied(),
+            None => heads.counts.get(segment).copied(),
+        }
     }
 }
 
+/// Returns the heads that a node says, as those of a journal.
+fn of_journal(journal: JournalId, said: &Announcement) -> impl Iterator<Item = (SegmentId, u32)> {
+    said.heads.iter().map(move |((window, part), count)| (SegmentId { window: *window, journal, part: *part }, *count))
+}
+
 /// Puts a node on a list or takes it off.
-fn note(list: &mut BTreeSet<NodeId>, node: NodeId, is_on: bool) {
+pub(super) fn note(list: &mut BTreeSet<NodeId>, node: NodeId, is_on: bool) {
     if is_on {
         list.insert(node);
     } else {
@@ -584,7 +608,7 @@ const EXCHANGE_PAUSE: Duration = Duration::from_millis(500);
 /// What is announced changes at most so often: it is a fact to be gossiped to all.
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(250);
 /// With so many others the pause begins to grow.
-const ANNOUNCE_CROWD: usize = 32;
+const ANNOUNCE_CROWD: usize = 8;
 /// How long heads wait at most; well below [`GOSSIP_LAG`].
 const ANNOUNCE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often what was heard of nodes that are gone is forgotten.

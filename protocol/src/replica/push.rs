@@ -404,7 +404,8 @@ impl Replica {
     pub(super) fn is_pushed(&self, segment: &SegmentId, peer: NodeId) -> bool {
         let outbound = self.push.outgoing.get(segment).and_then(|outgoing| outgoing.peers.get(&peer));
         let fresh = outbound.filter(|outbound| outbound.asked.is_none());
-        fresh.is_some_and(|outbound| outbound.known.is_superset(&self.segments.held(segment)))
+        let held = self.segments.find(segment).map(|segment| &segment.held);
+        fresh.is_some_and(|outbound| held.is_none_or(|held| outbound.known.is_superset(held)))
     }
 
     /// Returns what `peer` is known to hold of an own segment.

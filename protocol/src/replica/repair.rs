@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Replica;
 use super::context::Timer;
 use super::interface::Event;
+use super::urgent::{Turn, Urgent};
 use crate::id::NodeId;
 use crate::merkle::{Digest, combine};
 use crate::message::{
@@ -23,8 +24,7 @@ use crate::time::Instant;
 #[derive(Default)]
 pub(super) struct Rounds {
     current: Option<Round>,
-    /// With whom to compare out of turn, and not before when. At most the members.
-    urgent: BTreeMap<NodeId, Instant>,
+    urgent: Urgent,
     /// When the next round in turn is due.
     next_at: Instant,
     last_peer: Option<NodeId>,
@@ -105,7 +105,7 @@ impl Replica {
     /// Compares with `peer` out of turn.
     pub(super) fn repair_soon(&mut self, peer: NodeId, wait: Duration) {
         let at = self.context.now.instant + wait;
-        self.rounds.urgent.entry(peer).and_modify(|known| *known = (*known).min(at)).or_insert(at);
+        self.rounds.urgent.add(peer, at);
         self.context.arm(Timer::Repair, wait);
     }
 
@@ -150,11 +150,14 @@ impl Replica {
 
     fn begin_next_round(&mut self) {
         let now = self.context.now.instant;
-        let members = &self.members;
-        self.rounds.urgent.retain(|node, _| members.is_live(*node) && members.table.is_member(*node));
-        let urgent = self.rounds.urgent.iter().filter(|(node, at)| **at <= now && !self.is_in_transfer(**node));
-        let urgent = urgent.min_by_key(|(node, at)| (**at, **node)).map(|(node, _)| *node);
-        let peer = match urgent {
+        let mut urgent = std::mem::take(&mut self.rounds.urgent);
+        let first = urgent.take(now, |node| match self.members.is_live(node) && self.members.table.is_member(node) {
+            false => Turn::Never,
+            true if self.is_in_transfer(node) => Turn::Later,
+            true => Turn::Now,
+        });
+        self.rounds.urgent = urgent;
+        let peer = match first {
             Some(peer) => Some(peer),
             None if self.rounds.next_at <= now => {
                 let interval = self.context.config.repair_interval;
@@ -166,7 +169,7 @@ impl Replica {
             None => None,
         };
         let Some(peer) = peer.filter(|peer| !self.is_in_transfer(*peer)) else { return };
-        self.rounds.urgent.remove(&peer);
+        self.rounds.urgent.remove(peer);
         let (salt, for_stop) = (self.context.salt(), self.stop.is_some());
         let shared = self.shared_with(peer);
         let digest = shared.digest().salted(u64::from_le_bytes(salt));

@@ -119,7 +119,7 @@ impl Replica {
             SegmentStatus {
                 segment: *id,
                 held: segment.held.clone(),
-                head: self.members.heads.get(&id.origin()).and_then(|heads| heads.counts.get(id).copied()),
+                head: self.head_heard(id),
                 root: segment.root(),
                 under_copied: holders.len() < usize::from(self.context.config.copies) || !holders.iter().all(holds),
                 holders,

@@ -141,7 +141,7 @@ impl World {
             Deed::Dropped(segment) => {
                 let now = self.hosts[&id].now(self.nanos).timestamp;
                 let config = &self.spec.config;
-                if segment.window.end().saturating_add(config.retention) <= now {
+                if segment.is_expired(now, config.retention) {
                     self.oracle.expired(segment);
                 } else {
                     self.oracle.dropped(id, segment, config.copies, &self.hosts);
