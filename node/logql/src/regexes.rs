@@ -1,7 +1,6 @@
 //! Regular expressions as Go writes them, compiled within a bound.
-//!
-//! Go's `\d`, `\w`, `\s` and `\b` are ASCII, its character classes know no nesting and no set operations, and a brace that
-//! begins no count is one to look for; the crate's differ. The pattern is rewritten, so that a query means here what it means there.
+
+mod dialect;
 
 use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesRegexBuilder};
 use regex::{Regex, RegexBuilder};
@@ -16,7 +15,7 @@ const REGEX_NESTING_MAX: u32 = 100;
 
 /// Compiles a pattern that must match a whole value, as the matchers of labels do. The dot stops at newlines.
 pub(crate) fn anchored(pattern: &str) -> Result<Regex, PlanError> {
-    RegexBuilder::new(&format!("\\A(?:{})\\z", from_go(pattern)))
+    RegexBuilder::new(&format!("\\A(?:{})\\z", rewritten(pattern)?))
         .size_limit(REGEX_BYTES_MAX)
         .nest_limit(REGEX_NESTING_MAX)
         .build()
@@ -25,7 +24,7 @@ pub(crate) fn anchored(pattern: &str) -> Result<Regex, PlanError> {
 
 /// Compiles a pattern that is looked for within a text. The dot stops at newlines.
 pub(crate) fn searching(pattern: &str) -> Result<Regex, PlanError> {
-    RegexBuilder::new(&from_go(pattern))
+    RegexBuilder::new(&rewritten(pattern)?)
         .size_limit(REGEX_BYTES_MAX)
         .nest_limit(REGEX_NESTING_MAX)
         .build()
@@ -43,7 +42,7 @@ pub(crate) struct LineRegex {
 
 /// Compiles a pattern for line filters.
 pub(crate) fn unanchored(pattern: &str) -> Result<LineRegex, PlanError> {
-    let translated = from_go(pattern);
+    let translated = rewritten(pattern)?;
     let regex = BytesRegexBuilder::new(&translated)
         .dot_matches_new_line(true)
         .size_limit(REGEX_BYTES_MAX)
@@ -66,7 +65,7 @@ pub(crate) struct GroupRegex {
 
 /// Compiles a pattern with at least one named group.
 pub(crate) fn grouped(pattern: &str) -> Result<GroupRegex, PlanError> {
-    let regex = RegexBuilder::new(&from_go(pattern))
+    let regex = RegexBuilder::new(&rewritten(pattern)?)
         .size_limit(REGEX_BYTES_MAX)
         .nest_limit(REGEX_NESTING_MAX)
         .build()
@@ -84,6 +83,10 @@ pub(crate) fn grouped(pattern: &str) -> Result<GroupRegex, PlanError> {
     Ok(GroupRegex { regex, groups })
 }
 
+fn rewritten(pattern: &str) -> Result<String, PlanError> {
+    dialect::rewrite(pattern).map_err(|reason| PlanError::Regex { pattern: pattern.to_owned(), reason })
+}
+
 fn refused(pattern: &str, error: &regex::Error) -> PlanError {
     // The crate's syntax errors are drawings over several lines; their last line says what is the matter.
     let reason = error.to_string();
@@ -99,95 +102,6 @@ fn longest_literal(hir: &Hir) -> &[u8] {
         HirKind::Repetition(repetition) if repetition.min > 0 => longest_literal(&repetition.sub),
         HirKind::Concat(parts) => parts.iter().map(longest_literal).max_by_key(|literal| literal.len()).unwrap_or(&[]),
         HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => &[],
-    }
-}
-
-/// Rewrites a pattern of Go's dialect into the crate's.
-fn from_go(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 16);
-    let mut chars = pattern.chars().peekable();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('Q') if !in_class => quote(&mut chars, &mut out),
-                Some(escaped @ ('p' | 'P' | 'x')) if chars.peek() == Some(&'{') => {
-                    // The brace belongs to the escape: \p{Greek}, \x{e9}.
-                    out.extend(['\\', escaped, '{']);
-                    chars.next();
-                }
-                Some(escaped) => push_escape(escaped, in_class, &mut out),
-                None => out.push('\\'),
-            },
-            '[' if !in_class => {
-                in_class = true;
-                out.push('[');
-                if chars.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-                // A bracket that comes first stands for itself.
-                if chars.next_if_eq(&']').is_some() {
-                    out.push_str("\\]");
-                }
-            }
-            '[' if chars.peek() == Some(&':') => {
-                out.push('[');
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                out.push(']');
-            }
-            '[' | '&' | '~' if in_class => out.extend(['\\', c]),
-            '-' if in_class && chars.peek() == Some(&'-') => out.push_str("\\-"),
-            // A brace that begins no count stands for itself: {"level" and x{.
-            '{' if !in_class && !is_count(chars.clone()) => out.push_str("\\{"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Tells whether `rest` is what follows the opening brace of a count: `3}`, `3,}` or `3,5}`.
-fn is_count(mut rest: std::iter::Peekable<std::str::Chars<'_>>) -> bool {
-    let digits = |rest: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-        std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).count() > 0
-    };
-    if !digits(&mut rest) {
-        return false;
-    }
-    if rest.next_if_eq(&',').is_some() {
-        digits(&mut rest);
-    }
-    rest.next() == Some('}')
-}
-
-fn push_escape(escaped: char, in_class: bool, out: &mut String) {
-    match (escaped, in_class) {
-        ('d', _) => out.push_str("[0-9]"),
-        ('D', _) => out.push_str("[^0-9]"),
-        ('w', _) => out.push_str("[0-9A-Za-z_]"),
-        ('W', _) => out.push_str("[^0-9A-Za-z_]"),
-        ('s', _) => out.push_str("[\\t\\n\\f\\r ]"),
-        ('S', _) => out.push_str("[^\\t\\n\\f\\r ]"),
-        ('b', false) => out.push_str("(?-u:\\b)"),
-        ('B', false) => out.push_str("(?-u:\\B)"),
-        (other, _) => out.extend(['\\', other]),
-    }
-}
-
-/// Copies the text up to `\E` so that it stands for itself.
-fn quote(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
-    while let Some(c) = chars.next() {
-        if c == '\\' && chars.next_if_eq(&'E').is_some() {
-            return;
-        }
-        out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
     }
 }
 

@@ -31,7 +31,7 @@ const ERRORS: &[(&str, usize, usize, &str)] = &[
     ("{app=\"web\"} |= \"a\" or", 1, 20, "unexpected or"),
     ("{app=\"web\"} |~ \"(\"", 1, 16, "unclosed group"),
     ("{app=~\"web(\"}", 1, 7, "unclosed group"),
-    ("{app=\"web\"} | json | a=~\"[\"", 1, 25, "unclosed character class"),
+    ("{app=\"web\"} | json | a=~\"[\"", 1, 25, "missing closing ]"),
     ("{app=\"web\"} | level", 1, 20, "expecting a comparison"),
     ("{app=\"web\"} | unwrap a", 1, 13, "unwrap is only allowed within a range aggregation"),
     ("{app=\"web\"} | level=", 1, 21, "expecting STRING or BYTES or NUMBER or DURATION"),
