@@ -67,6 +67,10 @@ impl Replica {
         if holders.is_empty() || segment.root().is_none() || !segment.quarantined.is_empty() {
             return Verdict::Wait;
         }
+        let lately = match self.members.mine.state {
+            MemberState::Leaving => SHOWN_TO_LEAVER,
+            _ => SHOWN_LATELY,
+        };
         // A holder that is about to stop may be relying on this very node.
         let all_live = planted!(DroppedTooEarly) || holders.iter().all(|holder| self.members.is_staying(*holder));
         let mut covered = all_live;
@@ -74,8 +78,10 @@ impl Replica {
         for holder in holders.into_iter().filter(|holder| self.members.is_live(*holder)) {
             let shown = segment.confirmed_at(holder, self.members.boot(holder)).map(|at| self.context.ago(at));
             // While not all are up, having shown it once is enough: nothing can be dropped yet.
-            if shown.is_none_or(|ago| all_live && ago >= SHOWN_LATELY) {
-                covered = false;
+            let is_older = |age| shown.is_none_or(|ago| all_live && ago >= age);
+            covered &= !is_older(lately);
+            // What is old is shown again before it is too old: else there would always be some segment that is.
+            if is_older(lately / 2) {
                 ask.push(holder);
             }
         }
@@ -131,5 +137,7 @@ impl Replica {
 
 /// A holder has shown something just now if it did so within this time.
 const SHOWN_LATELY: Duration = Duration::from_secs(10);
+/// The same for a node that leaves: it needs all its segments shown at one time, however many they are, and drops none.
+const SHOWN_TO_LEAVER: Duration = Duration::from_secs(60);
 /// A holder that was shown a segment is shown it again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
