@@ -181,6 +181,20 @@ fn a_leaver_stays_until_others_have_all_it_holds() {
     whole(world);
 }
 
+/// What had been shown counted for ten seconds and was shown again after them, so that some of many segments was always too old. (Found by
+/// the swarm, seeds 20001182, 20001782 and 20001907.)
+#[test]
+fn who_leaves_with_many_segments_leaves_though_they_are_shown_at_different_moments() {
+    let config = Config { segment_batches_max: 2, ..World::quick() };
+    let mut world = World::new(1, 6, &config);
+    world.run_for(secs(3));
+    world.tell(0, Input::Leave);
+    write(&mut world, &[0, 1, 2, 3, 4, 5], 300);
+    world.run_for(secs(60));
+    assert!(left(&world, 0));
+    whole(world);
+}
+
 /// It vouched for what it had written, and had let go of it since the others had it all. (Found by the swarm, seed 11.)
 #[test]
 fn answers_do_without_a_node_that_has_left_and_still_runs() {
