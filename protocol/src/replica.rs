@@ -52,7 +52,7 @@ pub use self::footprint::Size;
 pub use self::interface::{
     Announcement, Append, Event, Input, Output, Peer, Recovered, RecoveredSegment, StoredBatch, Ticket, View,
 };
-pub use self::status::{MemberStatus, RepairStatus, SegmentStatus};
+pub use self::status::{MemberStatus, OwnSegment, RepairStatus, SegmentStatus};
 pub use crate::member::MemberState;
 
 /// One node's part of the protocol.

@@ -288,6 +288,13 @@ impl Oracle {
         batches.filter(|(_, batch)| batch.is_owed())
     }
 
+    /// Tells whether a batch that was durable somewhere, and has not expired, is whole on no disk any more: all were wiped, or rotted.
+    pub fn has_lost(&self) -> bool {
+        let living = self.segments.values().filter(|known| !known.is_expired);
+        let mut batches = living.flat_map(|known| known.batches.iter().flatten());
+        batches.any(|batch| !batch.disks.is_empty() && batch.copies() == 0)
+    }
+
     /// Returns what was acknowledged and must still be there.
     pub fn owed(&self) -> impl Iterator<Item = Place> {
         self.owed_batches().map(|(place, _)| place)

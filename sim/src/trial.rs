@@ -141,13 +141,14 @@ fn come_to_rest(fate: &Fate, world: &mut World) -> Result<(), String> {
 
 fn unrest(fate: &Fate, world: &World) -> Option<String> {
     let running = || world.hosts.values().filter_map(|host| host.replica.as_ref());
+    // Of what has rotted or was lost everywhere nobody can show that he holds it: it stays where it is, and so does who would leave.
+    let may_stay = fate.harms_disks && world.oracle.has_lost();
     for replica in running() {
         let left = replica.footprint().into_iter().find(|size| size.passes && size.now > 0);
         if let Some(size) = left {
             return Some(format!("{:?} has {} {}", replica.id(), size.now, size.name));
         }
-        // Of what has rotted or was lost everywhere nobody can show that he holds it: it stays where it is, and so does who would leave.
-        if !fate.harms_disks && (fate.spec.config.mechanisms.handover || !fate.lacks_to_the_end) {
+        if !may_stay && (fate.spec.config.mechanisms.handover || !fate.lacks_to_the_end) {
             let surplus = surplus(replica);
             if surplus.is_some() {
                 return surplus;
@@ -157,7 +158,7 @@ fn unrest(fate: &Fate, world: &World) -> Option<String> {
     let table = running().next()?.members_table();
     let joined = table.members().filter(|row| row.state == MemberState::Joined).count();
     let leaving = table.members().find(|row| row.state == MemberState::Leaving);
-    let leaving = leaving.filter(|_| joined >= usize::from(fate.spec.config.copies) && !fate.harms_disks)?;
+    let leaving = leaving.filter(|_| joined >= usize::from(fate.spec.config.copies) && !may_stay)?;
     Some(format!("{:?} has not left", leaving.node))
 }
 

@@ -90,7 +90,7 @@ impl Local {
         let Ok(permit) = self.scans.clone().acquire_owned().await else {
             return Answer::Failed("the node is stopping".to_owned());
         };
-        let Some(own_segments) = self.own_segments(&scan).await else {
+        let Some((own_segments, own_damaged)) = self.own_segments(&scan).await else {
             return Answer::Failed("the node is stopping".to_owned());
         };
         let cancelled = Interrupt::default();
@@ -110,8 +110,9 @@ impl Local {
         let answer = run.await;
         drop(cancel);
         match answer {
-            Ok(Ok(scanned)) => {
+            Ok(Ok(mut scanned)) => {
                 self.tell_damaged(&scanned.damaged).await;
+                scanned.damaged.extend(own_damaged);
                 Answer::Scanned(Box::new(scanned))
             }
             Ok(Err(sentence)) => Answer::Failed(sentence),
@@ -122,21 +123,26 @@ impl Local {
         }
     }
 
-    /// Returns what this node wrote and is to scan.
-    async fn own_segments(&self, scan: &Scan) -> Option<Chosen> {
-        let Some(OwnScan { since, except }) = &scan.own else { return Some(Chosen::default()) };
-        let range = scan.work.range();
+    /// Returns what this node wrote and is to scan, and what of that it knows to be damaged.
+    async fn own_segments(&self, scan: &Scan) -> Option<(Chosen, Vec<(SegmentId, SeqSet)>)> {
         let mut chosen = Chosen::default();
-        for (segment, held) in self.mesh.ask(move |replica, _| replica.own_segments(&range)).await? {
-            if segment.journal.boot < *since {
-                continue;
-            }
+        let mut damaged = Vec::new();
+        let Some(OwnScan { since, except }) = &scan.own else { return Some((chosen, damaged)) };
+        let range = scan.work.range();
+        let nothing = SeqSet::new();
+        let own = self.mesh.ask(move |replica, _| replica.own_segments(&range)).await?;
+        for own in own.into_iter().filter(|own| own.segment.journal.boot >= *since) {
+            let segment = own.segment;
             chosen.ids.push(segment);
             if let Some(seqs) = except.get(&segment) {
-                chosen.only.insert(segment, held.difference(seqs));
+                chosen.only.insert(segment, own.readable.difference(seqs));
+            }
+            let unnamed = own.damaged.difference(except.get(&segment).unwrap_or(&nothing));
+            if !unnamed.is_empty() {
+                damaged.push((segment, unnamed));
             }
         }
-        Some(chosen)
+        Some((chosen, damaged))
     }
 
     async fn tell_damaged(&self, damaged: &[(SegmentId, SeqSet)]) {

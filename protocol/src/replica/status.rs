@@ -73,6 +73,17 @@ pub struct RepairStatus {
     pub damaged_batches: u64,
 }
 
+/// What a node has of a segment that it wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnSegment {
+    /// The segment.
+    pub segment: SegmentId,
+    /// What can be read, as far as is known.
+    pub readable: SeqSet,
+    /// What was found damaged and is not mended yet.
+    pub damaged: SeqSet,
+}
+
 impl Replica {
     /// Returns this node's id.
     pub fn id(&self) -> NodeId {
@@ -152,11 +163,16 @@ impl Replica {
         answer
     }
 
-    /// Returns what this node wrote within `range` and can read, of all its starts.
-    pub fn own_segments(&self, range: &TimeRange) -> Vec<(SegmentId, SeqSet)> {
-        let own = self.segments.iter().filter(|(id, _)| id.origin() == self.context.id);
-        let readable = own.filter(|(id, segment)| overlaps(id, range) && segment.root().is_some());
-        readable.map(|(id, segment)| (*id, segment.held.difference(&segment.quarantined))).collect()
+    /// Returns what this node wrote within `range`, of all its starts, and what of it cannot be read: what was found damaged since a
+    /// survey is to be named with the scan, or the answer would lack it and not say so.
+    pub fn own_segments(&self, range: &TimeRange) -> Vec<OwnSegment> {
+        let own = self.segments.iter().filter(|(id, _)| id.origin() == self.context.id && overlaps(id, range));
+        own.map(|(id, segment)| OwnSegment {
+            segment: *id,
+            readable: segment.held.difference(&segment.quarantined),
+            damaged: segment.quarantined.clone(),
+        })
+        .collect()
     }
 
     /// Returns what `node` last told of its heads.

@@ -9,6 +9,7 @@ use logmesh_protocol::member::{MemberRow, MemberTable};
 use logmesh_protocol::plan::{
     self, Assignment, Completeness, Heads, Known, MissingFrom, Reason, Standing, SurveyAnswer,
 };
+use logmesh_protocol::replica::OwnSegment;
 use logmesh_protocol::segment::{SegmentId, Window};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
@@ -215,24 +216,25 @@ impl World {
             return;
         };
         let mut chosen: Vec<(SegmentId, SeqSet)> = assignment.scans.get(&other).cloned().unwrap_or_default();
-        if let Some(own) = assignment.own.get(&other) {
-            let segments = replica.own_segments(&inquiry.range).into_iter();
-            let nothing = SeqSet::new();
-            let left = |(id, held): (SegmentId, SeqSet)| (id, held.difference(own.except.get(&id).unwrap_or(&nothing)));
-            chosen.extend(segments.filter(|(id, _)| id.journal.boot >= own.since).map(left));
-        }
         let (mut found, mut unread) = (Vec::new(), Vec::new());
+        if let Some(own) = assignment.own.get(&other) {
+            let nothing = SeqSet::new();
+            for OwnSegment { segment, readable, damaged } in replica.own_segments(&inquiry.range) {
+                let except = own.except.get(&segment).unwrap_or(&nothing);
+                if segment.journal.boot >= own.since {
+                    chosen.push((segment, readable.difference(except)));
+                    unread.push((segment, damaged.difference(except)));
+                }
+            }
+        }
         for (segment, seqs) in chosen {
             let read = host.disk.readable(&segment, &seqs);
-            let damaged = seqs.difference(&read);
-            if !damaged.is_empty() {
-                unread.push((segment, damaged));
-            }
+            unread.push((segment, seqs.difference(&read)));
             found.push((segment, read));
         }
         let damaged = unread.iter().map(|(_, seqs)| seqs.len()).sum();
         inquiry.replies.insert(other, Reply::Scan { found, damaged });
-        for (segment, damaged) in unread {
+        for (segment, damaged) in unread.into_iter().filter(|(_, damaged)| !damaged.is_empty()) {
             self.give(other, logmesh_protocol::replica::Input::Verified { segment, damaged, whole: false });
         }
     }
