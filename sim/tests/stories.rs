@@ -8,6 +8,8 @@ use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberState;
 use logmesh_protocol::replica::{Event, Input};
 use logmesh_protocol::segment::{SegmentId, Window};
+use logmesh_protocol::seq_set::SeqSet;
+use logmesh_protocol::time::{TimeRange, Timestamp};
 use logmesh_sim::host::Trap;
 use logmesh_sim::world::{World, node};
 
@@ -146,6 +148,22 @@ fn bit_rot_is_found_and_mended() {
         world.story.iter().any(|line| line.contains("Damaged"))
             && world.story.iter().any(|line| line.contains("Mended"))
     );
+    whole(world);
+}
+
+/// The origin had answered the survey before, scanned what was left of its own, and did not say so. (Found by the swarm, seed 30000842.)
+#[test]
+fn an_answer_tells_of_damage_that_is_found_between_its_survey_and_its_scan() {
+    let mut world = mesh(3);
+    write(&mut world, &[0], 20);
+    (1..3).for_each(|slow| world.host(slow).slowness = 400_000_000);
+    world.ask(0, TimeRange { start: Timestamp::MIN, end: Timestamp::MAX });
+    world.run_for(Duration::from_millis(100));
+    let (segment, seq) = world.rot(0).expect("others have a copy");
+    let damaged = SeqSet::from_range(seq..seq + 1);
+    world.tell(0, Input::Verified { segment, damaged, whole: false });
+    world.run_for(secs(10));
+    assert!(world.oracle.claims.0 + world.oracle.claims.1 > 0, "it was answered");
     whole(world);
 }
 
