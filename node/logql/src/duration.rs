@@ -78,9 +78,38 @@ pub(crate) fn label_duration(text: &str) -> Option<Nanoseconds> {
 
 /// Says why a label's value is no duration, in the words of Go's `time.ParseDuration`, which clients know.
 pub(crate) fn unread_duration(found: &str) -> String {
-    let digits = found.trim_start_matches(['-', '+']);
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    format!("time: {} duration {found:?}", if plain { "missing unit in" } else { "invalid" })
+    let quoted = quoted_bytes(found);
+    let invalid = format!("time: invalid duration {quoted}");
+    let mut rest = found.strip_prefix(['-', '+']).unwrap_or(found);
+    while !rest.is_empty() {
+        let number_len = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, behind) = rest.split_at(number_len);
+        let points = number.bytes().filter(|byte| *byte == b'.').count();
+        if points == number.len() {
+            return invalid;
+        }
+        let unit_len = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(unit_len);
+        // A second point begins what should be a unit.
+        if unit.is_empty() || points > 1 {
+            return format!("time: missing unit in duration {quoted}");
+        }
+        if small_unit(unit).is_none() {
+            return format!("time: unknown unit {} in duration {quoted}", quoted_bytes(unit));
+        }
+        rest = behind;
+    }
+    invalid
+}
+
+/// Quotes a text as Go's package `time` does: what is not printable ASCII byte by byte.
+fn quoted_bytes(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    };
+    format!("\"{}\"", text.bytes().map(byte).collect::<String>())
 }
 
 /// Says why a label's value is no size.
@@ -241,6 +270,26 @@ mod tests {
         }
         assert_eq!(label_duration("10"), None);
         assert_eq!(label_duration(""), None);
+    }
+
+    #[test]
+    fn why_a_duration_does_not_read_is_told_as_in_go() {
+        let cases = [
+            ("", "time: invalid duration \"\""),
+            ("x", "time: invalid duration \"x\""),
+            ("10", "time: missing unit in duration \"10\""),
+            ("-1h5", "time: missing unit in duration \"-1h5\""),
+            ("1.5.s", "time: missing unit in duration \"1.5.s\""),
+            ("1d", "time: unknown unit \"d\" in duration \"1d\""),
+            ("2m3 s", "time: unknown unit \" s\" in duration \"2m3 s\""),
+            ("1\u{b5}x", "time: unknown unit \"\\xc2\\xb5x\" in duration \"1\\xc2\\xb5x\""),
+            (".s", "time: invalid duration \".s\""),
+            ("99999999999h", "time: invalid duration \"99999999999h\""),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(label_duration(text), None, "{text}");
+            assert_eq!(unread_duration(text), reason);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod budget;
 mod duration;
 mod error;
 mod exact;
+mod float;
 mod interrupt;
 mod ip;
 mod lexer;

@@ -7,6 +7,7 @@ use super::labels::{ERROR, RowLabels};
 use crate::ast::{CompareOp, LabelFilter, Quantity};
 use crate::duration::{byte_size, label_duration, unread_duration, unread_size};
 use crate::error::PlanError;
+use crate::float::parse_float;
 use crate::ip::IpRange;
 use crate::selector::TextTest;
 
@@ -95,10 +96,7 @@ impl Filter {
 /// Compares a label's value, or tells why it cannot be compared.
 fn compare(found: &str, op: CompareOp, wanted: Quantity) -> Result<bool, String> {
     match wanted {
-        Quantity::Number(wanted) => match found.parse::<f64>() {
-            Ok(found) => Ok(op.holds(&found, &wanted)),
-            Err(_) => Err(format!("strconv.ParseFloat: parsing {found:?}: invalid syntax")),
-        },
+        Quantity::Number(wanted) => parse_float(found).map(|found| op.holds(&found, &wanted)),
         Quantity::Duration(wanted) => match label_duration(found) {
             Some(found) => Ok(op.holds(&found, &wanted)),
             None => Err(unread_duration(found)),

@@ -30,9 +30,9 @@ pub(crate) enum JsonFlaw {
     /// A string has an escape that JSON does not know.
     #[error("Encountered an invalid escape sequence in a string")]
     Escape,
-    /// There is no colon behind a key.
+    /// There is no colon behind a key, or the line ends where a key or a value should be.
     #[error("Malformed JSON error")]
-    Colon,
+    Malformed,
     /// A value is none.
     #[error("Unknown value type")]
     Value,
@@ -126,15 +126,16 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         }
         loop {
             self.skip_blank();
-            let key = self.string()?;
+            let key = self.string().map_err(|flaw| self.at_end(flaw, None))?;
             self.skip_blank();
-            self.expect(b':', JsonFlaw::Colon)?;
+            self.expect(b':', JsonFlaw::Malformed)?;
             self.skip_blank();
             let offered = offered && self.is_worth_a_name(key, prefix)?;
             if offered {
                 self.push_key(key, prefix);
             }
-            self.value(offered)?;
+            let begins = self.peek();
+            self.value(offered).map_err(|flaw| self.at_end(flaw, begins))?;
             self.scratch.name.truncate(prefix);
             self.skip_blank();
             match self.peek() {
@@ -145,6 +146,18 @@ impl<S: FieldSink> Scan<'_, '_, S> {
                 }
                 _ => return Err(JsonFlaw::Object),
             }
+        }
+    }
+
+    /// Returns the flaw of a field that begins with `begins`: where the line ends within it, the outermost value is what
+    /// does not end.
+    fn at_end(&self, flaw: JsonFlaw, begins: Option<u8>) -> JsonFlaw {
+        match begins {
+            _ if self.at < self.line.len() => flaw,
+            Some(b'{') => JsonFlaw::Object,
+            Some(b'[') => JsonFlaw::Array,
+            Some(_) => flaw,
+            None => JsonFlaw::Malformed,
         }
     }
 

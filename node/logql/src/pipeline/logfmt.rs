@@ -142,17 +142,30 @@ fn unquote(text: &str, out: &mut String) {
             'b' => out.push('\u{8}'),
             'f' => out.push('\u{c}'),
             '"' | '\\' | '/' | '\'' => out.push(escape),
-            'u' => {
-                let c = rest.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(char::from_u32);
-                if let Some(c) = c {
-                    out.push(c.unwrap_or(char::REPLACEMENT_CHARACTER));
-                    rest = &rest[4..];
-                } else {
-                    out.push_str("\\u");
+            'u' => match unicode_escape(rest) {
+                Some((c, len)) => {
+                    out.push(c);
+                    rest = &rest[len..];
                 }
-            }
+                None => out.push_str("\\u"),
+            },
             other => out.extend(['\\', other]),
         }
     }
     out.push_str(rest);
+}
+
+/// Reads what follows `\u`: four digits, or eight over two escapes where they are a surrogate pair. Returns the character
+/// and how many bytes it took.
+fn unicode_escape(rest: &str) -> Option<(char, usize)> {
+    let unit = |from: usize| {
+        let digits = rest.get(from..from + 4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let first = unit(0)?;
+    let second = if rest.get(4..6) == Some("\\u") { unit(6) } else { None };
+    if let (0xD800..=0xDBFF, Some(second @ 0xDC00..=0xDFFF)) = (first, second) {
+        return char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)).map(|c| (c, 10));
+    }
+    Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 4))
 }

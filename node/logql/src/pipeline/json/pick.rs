@@ -57,7 +57,7 @@ impl JsonScanner {
             }
             let key = scan.string()?;
             scan.skip_blank();
-            scan.expect(b':', JsonFlaw::Colon)?;
+            scan.expect(b':', JsonFlaw::Malformed)?;
             scan.skip_blank();
             if scan.peek() == Some(b'"') {
                 let value = scan.string()?;
@@ -129,7 +129,7 @@ impl Picks<'_, '_, '_> {
             name.clear();
             push_raw(picks.scan.line, key, &mut name);
             picks.scan.skip_blank();
-            picks.scan.expect(b':', JsonFlaw::Colon)?;
+            picks.scan.expect(b':', JsonFlaw::Malformed)?;
             picks.scan.skip_blank();
             // A field that comes twice is found where it is first.
             let here =

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan};
 
 use super::Called;
-use crate::duration::label_duration;
+use crate::duration::{label_duration, unread_duration};
 use crate::template::arguments::{Arguments, Mistake};
 use crate::template::layout;
 use crate::template::scope::Scope;
@@ -84,5 +84,5 @@ pub(super) fn unix_to_time<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>)
 pub(super) fn duration<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Called<'a> {
     let text = values.text(0)?;
     let read = label_duration(text).map(|span| Value::Float(span.as_seconds()));
-    read.ok_or_else(|| Mistake::Calling(format!("time: invalid duration {text:?}")))
+    read.ok_or_else(|| Mistake::Calling(unread_duration(text)))
 }

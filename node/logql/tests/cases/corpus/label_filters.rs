@@ -3,7 +3,28 @@
 use super::{Suite, on_line, suite};
 
 pub(super) fn suites() -> Vec<Suite> {
-    vec![kinds(), units(), joined(), unreadable(), addresses(), names(), several_lines()]
+    vec![unread(), kinds(), units(), joined(), unreadable(), addresses(), names(), several_lines()]
+}
+
+/// Values that do not read, and why, in Go's words.
+fn unread() -> Suite {
+    let error = "__error__=LabelFilterErr; __error_details__=";
+    let unit = format!("{error}time: unknown unit \"d\" in duration \"1d\"");
+    let missing = format!("{error}time: missing unit in duration \"15\"");
+    let large = format!("{error}strconv.ParseFloat: parsing \"1e999\": value out of range");
+    let number = format!("{error}strconv.ParseFloat: parsing \"1d\": invalid syntax");
+    on_line(
+        "values that do not read",
+        "d=1d n=15 big=1e999 hex=0x1p4",
+        &[
+            ("| logfmt | d>1s | keep x", &unit),
+            ("| logfmt | n>1s | keep x", &missing),
+            ("| logfmt | big>1 | keep x", &large),
+            ("| logfmt | d>1 | keep x", &number),
+            ("| logfmt | hex=16 | keep x", ""),
+            ("| logfmt | hex=17 | keep x", "dropped"),
+        ],
+    )
 }
 
 fn kinds() -> Suite {

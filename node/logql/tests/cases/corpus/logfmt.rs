@@ -3,7 +3,7 @@
 use super::{Suite, on_line};
 
 pub(super) fn suites() -> Vec<Suite> {
-    vec![plain(), malformed(), quoted(), expressions(), names()]
+    vec![plain(), malformed(), quoted(), escapes(), expressions(), names()]
 }
 
 fn plain() -> Suite {
@@ -59,6 +59,20 @@ fn malformed() -> Suite {
                 "__error__=LogfmtParserErr; __error_details__=logfmt syntax error at pos 5 : unexpected '='; last=",
             ),
             ("| logfmt | bare!=\"\"", "dropped"),
+        ],
+    )
+}
+
+fn escapes() -> Suite {
+    on_line(
+        "escapes in quoted values",
+        r#"pair="\ud83d\ude00!" half="\ud83d." odd="\u+0e9" short="\u00" bell="\b\f\/""#,
+        &[
+            ("| logfmt | keep pair, x", "pair=😀!"),
+            ("| logfmt | keep half, x", "half=\u{fffd}."),
+            ("| logfmt | keep odd, x", r"odd=\u+0e9"),
+            ("| logfmt | keep short, x", r"short=\u00"),
+            ("| logfmt | bell=\"\\b\\f/\" | keep x", ""),
         ],
     )
 }
