@@ -169,23 +169,7 @@ impl RangeOp {
 
     /// Tells whether `by` and `without` may stand behind the function.
     pub const fn takes_grouping(self) -> bool {
-        match self {
-            RangeOp::AvgOverTime
-            | RangeOp::MinOverTime
-            | RangeOp::MaxOverTime
-            | RangeOp::StdvarOverTime
-            | RangeOp::StddevOverTime
-            | RangeOp::QuantileOverTime
-            | RangeOp::FirstOverTime
-            | RangeOp::LastOverTime => true,
-            RangeOp::CountOverTime
-            | RangeOp::Rate
-            | RangeOp::BytesOverTime
-            | RangeOp::BytesRate
-            | RangeOp::AbsentOverTime
-            | RangeOp::RateCounter
-            | RangeOp::SumOverTime => false,
-        }
+        !matches!(self, RangeOp::SumOverTime | RangeOp::AbsentOverTime | RangeOp::Rate | RangeOp::RateCounter)
     }
 
     /// Tells whether the function has a parameter.

@@ -36,6 +36,16 @@ const CASES: &[Case] = &[
         r#"{__error__=SampleExtractionErr,__error_details__=strconv.ParseFloat: parsing "x": invalid syntax,app=a} 0"#,
     ),
     (
+        r#"count_over_time({app="a"} | json | __error__!="" [10s]) by (app)"#,
+        "at 10",
+        "{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol,app=a} 1",
+    ),
+    (
+        r#"count_over_time({app="a"} | json | __error__=~".*" [10s]) by ()"#,
+        "at 10",
+        "{} 3\n{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol} 1",
+    ),
+    (
         r#"count_over_time({app="a"} | json | __error__!="" [10s])"#,
         "at 10",
         "{__error__=JSONParserErr,__error_details__=Value looks like object, but can't find closing '}' symbol,app=a,pod=p2} 1",

@@ -153,22 +153,9 @@ const GROUPINGS: &[Case] = &[
     (r#"stddev_over_time({app="web"} | logfmt | unwrap v [3s]) by (app)"#, "at 6", "{app=web} 4.898979485566356"),
     (r#"quantile_over_time(0.5, {app="web"} | logfmt | unwrap v [10s]) by (app)"#, "at 10", "{app=web} 2.5"),
     (r#"quantile_over_time(0.2, {app="web"} | logfmt | unwrap v [10s]) without (zone)"#, "at 10", "{app=web} 1"),
-    // Only functions of unwrapped values may be grouped, and not all of them.
-    (
-        r#"count_over_time({app=~".+"} | logfmt [10s]) by (app)"#,
-        "at 10",
-        "error: parse error at line 1, col 45: grouping not allowed for count_over_time aggregation",
-    ),
-    (
-        r#"bytes_over_time({app=~".+"} [10s]) by (zone)"#,
-        "at 10",
-        "error: parse error at line 1, col 36: grouping not allowed for bytes_over_time aggregation",
-    ),
-    (
-        r#"bytes_rate({app="web"} [10s]) without (app)"#,
-        "at 10",
-        "error: parse error at line 1, col 31: grouping not allowed for bytes_rate aggregation",
-    ),
+    (r#"count_over_time({app=~".+"} | logfmt [10s]) by (app)"#, "at 10", "{app=db} 1\n{app=web} 6"),
+    (r#"bytes_over_time({app=~".+"} [10s]) by (zone)"#, "at 10", "{zone=a} 17\n{zone=b} 8"),
+    (r#"bytes_rate({app="web"} [10s]) without (app)"#, "at 10", "{zone=a} 1.2\n{zone=b} 0.8"),
     (
         r#"sum_over_time({app="web"} | logfmt | unwrap v [10s]) by (app)"#,
         "at 10",
@@ -292,6 +279,8 @@ const OUTER: &[Case] = &[
     (r#"sum without (zone) (sum without (app) (rate({app=~".+"} | logfmt | unwrap v [10s])))"#, "at 10", "{} 1.85"),
     (r#"sum(sum by (app) (count_over_time({app=~".+"}[10s]))) by (app)"#, "at 10", "{app=db} 1\n{app=web} 6"),
     (r#"avg(sum by (app) (count_over_time({app=~".+"}[10s])))"#, "at 10", "{} 3.5"),
+    (r#"sum(count_over_time({app=~".+"}[10s]) by (app)) by (app)"#, "at 10", "{app=db} 1\n{app=web} 6"),
+    (r#"avg(count_over_time({app=~".+"}[10s]) by (app))"#, "at 10", "{} 3.5"),
     (r#"sum(rate({app="web"} | logfmt | unwrap v [10s])) / sum(rate({app="web"}[10s]))"#, "at 10", "{} 3"),
 ];
 
