@@ -30,8 +30,10 @@ build: setup
 demo: build
 	@LOGMESH=$(abspath $(LOGMESH)) bash deploy/demo/run.sh
 
+# Planted bugs are compiled into the simulator alone, hence by a command of their own: no binary of a node is built along with it.
 test: setup-tests
 	cargo test --workspace
+	cargo test -p logmesh-sim --features planted --test planted
 
 # With the same profile as everything else: cargo's own profile for benchmarks would compile RocksDB once more.
 bench: setup

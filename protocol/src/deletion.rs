@@ -129,7 +129,7 @@ impl DeletionTable {
             match self.rows.get_mut(&id) {
                 Some(known) => {
                     is_changed |= row.is_cancelled && !known.is_cancelled;
-                    known.is_cancelled |= row.is_cancelled;
+                    known.is_cancelled = row.is_cancelled || known.is_cancelled && !planted!(CancellationUndone);
                 }
                 None if room => {
                     is_changed = true;

@@ -36,13 +36,21 @@ pub enum Bug {
     QuarantineForgotten,
     /// Segments expire an hour early.
     ExpiredEarly,
-    /// A repair round looks into the newest difference and takes all others for none.
-    RoundEndsEarly,
+    /// The digest of a window is over the first of its segments alone.
+    DigestOfTheFirst,
+    /// Who is away is left out of placement.
+    MovedByLiveness,
+    /// A node that hears nobody refuses to write.
+    RefusesAlone,
+    /// What lies on the disk is never read again.
+    NeverScrubbed,
+    /// A deletion that was taken back holds again when somebody who does not know that tells of it.
+    CancellationUndone,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 16] = [
+    pub const ALL: [Bug; 20] = [
         Bug::AcknowledgedBeforeDurable,
         Bug::HeldBeforeDurable,
         Bug::NeverSentAgain,
@@ -58,7 +66,11 @@ impl Bug {
         Bug::CleanForEver,
         Bug::QuarantineForgotten,
         Bug::ExpiredEarly,
-        Bug::RoundEndsEarly,
+        Bug::DigestOfTheFirst,
+        Bug::MovedByLiveness,
+        Bug::RefusesAlone,
+        Bug::NeverScrubbed,
+        Bug::CancellationUndone,
     ];
 }
 

@@ -34,6 +34,7 @@ mod fetch;
 mod footprint;
 mod handover;
 mod have;
+mod heads;
 mod interface;
 mod members;
 mod push;

@@ -17,13 +17,21 @@ pub struct Caught {
     pub promise: String,
 }
 
-/// Plants a bug and runs one world after the other until a promise breaks. In this thread alone.
+/// Plants a bug and runs one world after the other until a promise breaks that the right machine keeps in the same world. In this thread
+/// alone.
 pub fn catch(bug: Bug, seeds: Range<u64>) -> Option<Caught> {
-    planted::plant(Some(bug));
     let first = seeds.start;
-    let mut broken =
-        seeds.filter_map(|seed| Some((seed, trial::run(&swarm::draw(seed), false).broken.first()?.clone())));
-    let caught = broken.next().map(|(seed, promise)| Caught { seeds: seed - first + 1, seed, promise });
+    let mut caught = seeds.filter_map(|seed| {
+        let promise = broken(Some(bug), seed)?;
+        broken(None, seed).is_none().then_some(Caught { seeds: seed - first + 1, seed, promise })
+    });
+    caught.next()
+}
+
+/// Returns the first promise that breaks in a world.
+fn broken(bug: Option<Bug>, seed: u64) -> Option<String> {
+    planted::plant(bug);
+    let broken = trial::run(&swarm::draw(seed), false).broken;
     planted::plant(None);
-    caught
+    broken.into_iter().next()
 }

@@ -12,11 +12,12 @@ pub struct Clock {
     /// The world's time when the present rate began, and what the monotonic clock showed then.
     since: u64,
     monotonic: u64,
+    was_set: bool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { skew: 0, drift: 0, since: 0, monotonic: 1 }
+        Self { skew: 0, drift: 0, since: 0, monotonic: 1, was_set: false }
     }
 }
 
@@ -48,18 +49,23 @@ impl Clock {
     /// Puts the wall clock so many nanoseconds off.
     pub fn set_skew(&mut self, nanos: u64, skew: i64) {
         self.settle(nanos);
-        self.skew = skew;
+        (self.skew, self.was_set) = (skew, true);
     }
 
     /// Lets both clocks go faster than the world by so many millionths, or slower.
     pub fn set_drift(&mut self, nanos: u64, drift: i32) {
         self.settle(nanos);
-        self.drift = drift.clamp(-DRIFT_MAX, DRIFT_MAX);
+        (self.drift, self.was_set) = (drift.clamp(-DRIFT_MAX, DRIFT_MAX), true);
     }
 
     /// Returns how far the wall clock is off.
     pub fn skew(&self, nanos: u64) -> i64 {
         self.now(nanos).timestamp.as_nanos() - EPOCH_NANOS - signed(nanos)
+    }
+
+    /// Tells whether anybody has ever set the wall clock, or let it go faster or slower.
+    pub fn was_set(&self) -> bool {
+        self.was_set
     }
 
     fn settle(&mut self, nanos: u64) {

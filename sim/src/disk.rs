@@ -141,6 +141,13 @@ impl Disk {
         batches.filter(|(_, kept)| kept.is_rotten).map(|(seq, _)| *seq).collect()
     }
 
+    /// Returns all that does not hash.
+    pub fn rotten(&self) -> impl Iterator<Item = (SegmentId, u32)> {
+        let all =
+            self.segments.iter().flat_map(|(segment, shelf)| shelf.batches.iter().map(move |kept| (segment, kept)));
+        all.filter(|(_, (_, kept))| kept.is_rotten).map(|(segment, (seq, _))| (*segment, *seq))
+    }
+
     /// Folds batches into an extent; none unless all are there, whole, and not in one yet.
     pub fn seal(&mut self, extent: ExtentId) -> Option<u64> {
         let shelf = self.segments.get_mut(&extent.segment)?;

@@ -48,12 +48,18 @@ pub struct Host {
     pub next_version: u8,
     /// Whether others may know that it is running: it never stopped in order, or has told one of those that it is back.
     pub is_established: bool,
+    /// The incarnation of its row at its present start: who has a later one knows that it runs.
+    pub started_as: u64,
     /// Whether it was told to stop.
     pub is_stopping: bool,
+    /// Whether it has left since its present start.
+    pub has_left: bool,
     /// What was told about as events, of all starts.
     pub events: Vec<Event>,
     /// Whether it crashes as soon as something becomes durable, or is acknowledged.
     pub trap: Option<Trap>,
+    /// What it last told by gossip.
+    pub announced: logmesh_protocol::replica::Announcement,
     /// What it did since it was last asked.
     pub tally: Tally,
     /// When it wants to be called, as the world was last told.
@@ -149,9 +155,12 @@ impl Host {
             version: 0,
             next_version: 0,
             is_established: false,
+            started_as: 0,
             is_stopping: false,
+            has_left: false,
             events: Vec::new(),
             trap: None,
+            announced: logmesh_protocol::replica::Announcement::default(),
             tally: Tally::default(),
             wake: None,
             waiting: VecDeque::new(),
@@ -177,6 +186,7 @@ impl Host {
         self.is_stopping = false;
         self.replica = Some(Replica::new(self.id, self.boot, self.config.clone(), self.disk.recover(), seed));
         self.wake = None;
+        self.announced = logmesh_protocol::replica::Announcement::default();
     }
 
     /// Loses all that is not on disk. Of what was being written the first `kept` pieces are on disk all the same, though nobody was told:
@@ -286,7 +296,10 @@ impl Host {
             Output::Persist(bytes) => self.disk.state = bytes,
             Output::KeepDeletions(bytes) => self.disk.deletions = bytes,
             Output::Announce(said) => deeds.push(Deed::Announced(said)),
-            Output::Event(event) => self.events.push(event),
+            Output::Event(event) => {
+                self.has_left |= event == Event::Left;
+                self.events.push(event);
+            }
             Output::Stopped { clean } => deeds.push(Deed::Stopped(clean)),
         }
     }

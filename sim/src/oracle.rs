@@ -12,7 +12,10 @@ use logmesh_protocol::segment::SegmentId;
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::TimeRange;
 
+use self::deletions::Deletions;
 use crate::hosts::{Hosts, node, slot};
+
+mod deletions;
 
 /// A batch's place.
 pub type Place = (SegmentId, u32);
@@ -25,6 +28,8 @@ pub struct Oracle {
     segments: BTreeMap<SegmentId, Known>,
     /// Of the acknowledged batches that have not expired, how many are whole on how many disks.
     copies: Vec<u64>,
+    /// What was to be deleted.
+    pub(crate) deletions: Deletions,
     /// Promises that were broken.
     pub broken: Vec<String>,
     /// How many queries claimed to be complete, and how many did not.
@@ -344,6 +349,51 @@ impl Oracle {
         lacking
     }
 
+    /// Sound completeness: what an answer says to include of a node, all that it had acknowledged until a moment, it includes. Disks that
+    /// were harmed meanwhile are no part of the bargain.
+    pub fn check_included(
+        &mut self,
+        origin: NodeId,
+        until: u64,
+        range: &TimeRange,
+        found: &BTreeMap<SegmentId, SeqSet>,
+    ) {
+        let nothing = SeqSet::new();
+        let living = self.segments.iter().filter(|(id, known)| id.origin() == origin && !known.is_expired);
+        for (segment, known) in living.filter(|(id, _)| id.window.overlaps(range)) {
+            let found = found.get(segment).unwrap_or(&nothing);
+            let batches = (0..).zip(&known.batches).filter_map(|(seq, batch)| Some((seq, batch.as_ref()?)));
+            let mut lacking = batches.filter(|(seq, batch)| {
+                let is_meant = batch.acknowledged.is_some_and(|at| at <= until) && !batch.is_unseen;
+                is_meant && batch.disks.iter().all(|(_, is_whole)| *is_whole) && !found.contains(*seq)
+            });
+            if let Some((seq, batch)) = lacking.next() {
+                self.broken.push(format!(
+                    "sound completeness: {:?} is missing in an answer that says it has all that {origin:?} acknowledged until {until}; {:?} have it",
+                    (*segment, seq),
+                    batch.disks
+                ));
+                return;
+            }
+        }
+    }
+
+    /// Heads are told: of the last batches of a segment beyond `head`, acknowledged before, all holders have each. Returns which they have
+    /// not.
+    pub fn untold(&self, segment: &SegmentId, head: u32, holders: &[NodeId], before: u64) -> Option<u32> {
+        let batches = &self.segments.get(segment)?.batches;
+        let has_all = |batch: &Batch| {
+            let has = |holder: &NodeId| batch.disks.iter().any(|(disk, _)| slot(holder) == Some(usize::from(*disk)));
+            holders.iter().all(has)
+        };
+        let mut last = batches.iter().enumerate().skip(head as usize).rev().take(UNTOLD_LOOKED_AT);
+        let untold = last.find(|(_, batch)| {
+            let old = batch.as_ref().filter(|batch| batch.acknowledged.is_some_and(|at| at <= before));
+            old.is_some_and(|batch| !has_all(batch))
+        });
+        untold.and_then(|(seq, _)| u32::try_from(seq).ok())
+    }
+
     /// Sums up what the queries saw.
     pub fn reads(&self) -> Reads {
         let mut reads = Reads::default();
@@ -362,3 +412,6 @@ impl Oracle {
         reads
     }
 }
+
+/// Of each segment so many of its last batches are looked at.
+const UNTOLD_LOOKED_AT: usize = 8;

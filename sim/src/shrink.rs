@@ -139,6 +139,8 @@ fn is_within(fault: &mut Fault, count: u16) -> bool {
         | Fault::Stop { node }
         | Fault::Skew { node, .. }
         | Fault::Drift { node, .. }
+        | Fault::Delete { node }
+        | Fault::TakeBack { node, .. }
         | Fault::Speak { node, .. } => *node < count,
     }
 }

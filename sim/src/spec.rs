@@ -336,6 +336,18 @@ pub enum Fault {
         /// By how many millionths.
         per_million: i32,
     },
+    /// An operator deletes something, at a node that is up.
+    Delete {
+        /// The node.
+        node: u16,
+    },
+    /// An operator takes one of all deletions back, at a node that knows it.
+    TakeBack {
+        /// The node.
+        node: u16,
+        /// Which deletion, counted round and round.
+        number: u16,
+    },
     /// A node speaks another version of the messages from its next start on, as before or after an upgrade.
     Speak {
         /// The node.

@@ -80,6 +80,7 @@ pub fn draw(seed: u64) -> Fate {
         harms_disks: false,
     };
     draw.timeline(&mut fate, &features);
+    draw.deletions(&mut fate);
     fate
 }
 
@@ -99,6 +100,7 @@ struct Draw {
     shape: ChaCha8Rng,
     work: ChaCha8Rng,
     faults: ChaCha8Rng,
+    deletions: ChaCha8Rng,
     wiped_at: Duration,
 }
 
@@ -109,7 +111,8 @@ impl Draw {
             rng.set_stream(number);
             rng
         };
-        Self { shape: stream(0), work: stream(1), faults: stream(2), wiped_at: Duration::ZERO }
+        let [shape, work, faults, deletions] = [0, 1, 2, 3].map(stream);
+        Self { shape, work, faults, deletions, wiped_at: Duration::ZERO }
     }
 
     fn lacking(&mut self) -> Lacking {
@@ -278,6 +281,24 @@ impl Draw {
                 }
             }
             at += Duration::from_millis(self.faults.random_range(1..=2 * pause));
+        }
+    }
+
+    /// In some worlds an operator deletes something now and then, and takes some of it back.
+    fn deletions(&mut self, fate: &mut Fate) {
+        let rng = &mut self.deletions;
+        if !rng.random_bool(0.25) {
+            return;
+        }
+        let (count, until) = (fate.spec.nodes.len() as u16, fate.mended_at.as_millis() as u64);
+        for _ in 0..rng.random_range(1..=6) {
+            let at = Duration::from_millis(rng.random_range(1_500..until));
+            fate.spec.timeline.push((at, Fault::Delete { node: rng.random_range(0..count) }));
+            if rng.random_bool(0.5) {
+                let later = at + Duration::from_millis(rng.random_range(1..10_000));
+                let (node, number) = (rng.random_range(0..count), rng.random_range(0..6));
+                fate.spec.timeline.push((later.min(fate.mended_at), Fault::TakeBack { node, number }));
+            }
         }
     }
 

@@ -66,6 +66,7 @@ fn come_right(fate: &Fate, world: &mut World) -> Result<Duration, String> {
     let bound = CONVERGENCE_MAX + CONVERGENCE_PER_NODE * world.hosts.len() as u32;
     let took = world.converge_within(bound).map_err(|why| format!("convergence: {why}"))?;
     world.check_always();
+    world.check_deletions_in_the_end();
     // Converged is not yet seen: gossip takes a while to tell who is up.
     world.run_for(SEEN_AFTER);
     for index in world.indices().filter(|index| world.is_up(*index)).take(ASKED_MAX).collect::<Vec<_>>() {
@@ -81,6 +82,10 @@ fn come_right(fate: &Fate, world: &mut World) -> Result<Duration, String> {
         return Err("a whole mesh gives whole answers: one does not".to_owned());
     }
     come_to_rest(fate, world)?;
+    let rots = fate.spec.timeline.iter().any(|(_, fault)| matches!(fault, Fault::FlipBits { .. }));
+    if rots && fate.spec.seed.is_multiple_of(ROT_LOOKED_AT_IN) {
+        find_rot(fate, world)?;
+    }
     Ok(took)
 }
 
@@ -139,6 +144,20 @@ fn come_to_rest(fate: &Fate, world: &mut World) -> Result<(), String> {
     }
 }
 
+/// Bit rot is found also where nobody reads: by the scrub, within its period and what many segments take beyond it.
+fn find_rot(fate: &Fate, world: &mut World) -> Result<(), String> {
+    let bound = 2 * fate.spec.config.scrub_period + SCRUBBED_WITHIN * world.segments_most() as u32;
+    let begin = world.nanos;
+    while let Some(rotten) = world.rotten() {
+        if world.nanos - begin > nanos(bound) {
+            return Err(format!("bit rot is found: {rotten}"));
+        }
+        world.run_for(SILENCE);
+    }
+    world.check_always();
+    Ok(())
+}
+
 fn unrest(fate: &Fate, world: &World) -> Option<String> {
     let running = || world.hosts.values().filter_map(|host| host.replica.as_ref());
     // Of what has rotted or was lost everywhere nobody can show that he holds it: it stays where it is, and so does who would leave.
@@ -183,6 +202,10 @@ const REST_MAX: Duration = Duration::from_secs(120);
 const SILENCE: Duration = Duration::from_secs(10);
 /// What each node may send in a second while nothing happens: one comparison each two seconds, and gossip is not counted.
 const RESTING_BYTES_PER_SECOND: u64 = 1_000;
+/// It takes as long as all the rest of a world, so rot is looked for in one of so many.
+const ROT_LOOKED_AT_IN: u64 = 4;
+/// One segment is scrubbed at a time, and the next after a pause.
+const SCRUBBED_WITHIN: Duration = Duration::from_secs(2);
 const SEEN_AFTER: Duration = Duration::from_secs(5);
 const STOP_SLACK: Duration = Duration::from_secs(5);
 /// So many are asked in the end.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use logmesh_protocol::config::Config;
+use logmesh_protocol::deletion::DeletionId;
 use logmesh_protocol::id::{Boot, NodeId};
 use logmesh_protocol::replica::{Append, Input, Ticket};
 use logmesh_protocol::segment::Window;
@@ -24,6 +25,7 @@ use crate::spec::{Fault, NodeSpec, Spec};
 
 mod clients;
 mod converge;
+mod deleting;
 mod faults;
 mod inquiry;
 mod look;
@@ -63,6 +65,10 @@ pub struct World {
     asked: Vec<crate::sample::QuerySample>,
     /// When all were last compared with all.
     compared_at: u64,
+    /// Which batches no head told of when that was last looked at.
+    untold: BTreeSet<Place>,
+    /// All deletions that were asked for, in order.
+    deletions: Vec<DeletionId>,
     /// Who was told to leave, or was given up by an operator.
     may_be_gone: BTreeSet<NodeId>,
     /// Whether somebody is running whom nobody may know to.
@@ -151,6 +157,8 @@ impl World {
             tickets_of_inquiries: 0,
             asked: Vec::new(),
             compared_at: 0,
+            untold: BTreeSet::new(),
+            deletions: Vec::new(),
             may_be_gone: BTreeSet::new(),
             has_strangers: false,
             deeds: Vec::new(),
@@ -271,12 +279,16 @@ impl World {
         let host = self.host(index);
         let is_empty = host.disk.state.is_empty();
         // Who told nobody that it is back is not expected by anybody at its next start either.
-        host.is_established = is_founding || host.is_established && !(was_clean || is_empty);
+        let had_left = std::mem::take(&mut host.has_left);
+        host.is_established = is_founding || host.is_established && !(was_clean || is_empty || had_left);
         host.start(nanos, seed);
         let (boot, is_established) = (host.boot, host.is_established);
         self.has_strangers |= !is_established;
         self.gossip.start(index, boot, !is_empty);
         self.settle(node(index));
+        let replica = self.hosts[&node(index)].replica.as_ref();
+        let row = replica.and_then(|replica| replica.members_table().row(node(index)));
+        self.hosts[&node(index)].started_as = row.map_or(0, |row| row.incarnation);
     }
 
     /// Takes the power from a host: all that was not durable is gone. Of what was being written some may be durable.
@@ -301,6 +313,7 @@ impl World {
         assert!(!self.is_up(index), "a disk in use cannot be wiped");
         self.host(index).disk = crate::disk::Disk::default();
         self.oracle.wiped(node(index));
+        self.oracle.deletions.wiped(index);
     }
 
     /// Flips a bit of some batch on a host's disk, of which another disk has a whole copy: no mesh can mend what is nowhere.
@@ -465,14 +478,15 @@ impl World {
         }
         let established =
             self.hosts.values().filter(|host| host.is_established).filter_map(|host| host.replica.as_ref());
-        let known = |table: &logmesh_protocol::member::MemberTable| {
-            table.rows().filter(|row| row.clean.is_none()).map(|row| row.node).collect::<Vec<_>>()
-        };
-        let known: BTreeSet<NodeId> = established.flat_map(|replica| known(replica.members_table())).collect();
+        let mut known: BTreeMap<NodeId, u64> = BTreeMap::new();
+        for row in established.flat_map(|replica| replica.members_table().rows()) {
+            let latest = known.entry(row.node).or_default();
+            *latest = row.incarnation.max(*latest);
+        }
         let running = self.hosts.values_mut().filter(|host| host.replica.is_some());
         self.has_strangers = false;
         for host in running.filter(|host| !host.is_established) {
-            host.is_established = known.contains(&host.id);
+            host.is_established = known.get(&host.id).is_some_and(|latest| *latest >= host.started_as);
             self.has_strangers |= !host.is_established;
         }
     }

@@ -106,10 +106,14 @@ pub(super) fn judge(known: &Known<'_>, missing: &BTreeMap<NodeId, u64>) -> Compl
     let mut completeness = Completeness::default();
     let nowhere = |node: &NodeId| missing.get(node).copied().unwrap_or(0);
     let absent = absent(known);
+    // Those that stopped in order have their copies with them like all others, and there are no more copies than holders.
+    let is_answered = |node: &NodeId| matches!(known.standings.get(node), Some(Standing::Answered(_)));
+    let unanswered = known.table.members().filter(|row| !is_answered(&row.node)).count();
+    let copies = usize::from(known.copies).min(known.table.placed().len());
     for (node, reason) in &absent {
         let at_least_batches = nowhere(node);
-        // What heads leave out had all its copies: so long as fewer are absent than there are copies, one is here.
-        let told = absent.len() < usize::from(known.copies) && at_least_batches == 0;
+        // What heads leave out had all its copies: so long as fewer have not answered than there are copies, one is here.
+        let told = unanswered < copies && at_least_batches == 0;
         let included_until = if told { heads_at(known, *node) } else { None };
         completeness.note(MissingFrom { node: *node, reason: *reason, included_until, at_least_batches });
     }

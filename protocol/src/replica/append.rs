@@ -93,7 +93,8 @@ impl Replica {
         let journal = JournalId { node: self.context.id, boot: self.context.boot };
         // Nobody would keep what is past its retention, nor hand over what comes after all was.
         let has_left = self.members.mine.state == MemberState::Left;
-        if self.stop.is_some() || has_left || self.is_past(append.window) {
+        let is_alone = planted!(RefusesAlone) && self.members.has_others() && self.members.live().next().is_none();
+        if self.stop.is_some() || has_left || self.is_past(append.window) || is_alone {
             self.context.output(Output::Refuse { ticket: append.ticket, full: false });
             return;
         }
@@ -205,10 +206,12 @@ impl Replica {
         }
     }
 
-    /// Returns how many batches of `segment` are durable here without a hole: what may be promised as its head.
+    /// Returns how many batches of `segment` became durable here without a hole: what may be promised as its head. What was set aside as
+    /// damaged was written all the same; without it the head would sink, and nobody know that the batches beyond are missing.
     pub(super) fn head_of(&self, segment: &SegmentId) -> u32 {
-        let held = self.segments.find(segment).map(|segment| &segment.held);
-        held.and_then(|held| held.ranges().next()).filter(|first| first.start == 0).map_or(0, |first| first.end)
+        let Some(segment) = self.segments.find(segment) else { return 0 };
+        let written = segment.held.union(&segment.quarantined);
+        written.ranges().next().filter(|first| first.start == 0).map_or(0, |first| first.end)
     }
 }
 

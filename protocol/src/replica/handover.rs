@@ -78,7 +78,7 @@ impl Replica {
         for holder in holders.into_iter().filter(|holder| self.members.is_live(*holder)) {
             let shown = segment.confirmed_at(holder, self.members.boot(holder)).map(|at| self.context.ago(at));
             // While not all are up, having shown it once is enough: nothing can be dropped yet.
-            let is_older = |age| shown.is_none_or(|ago| all_live && ago >= age);
+            let is_older = |age| shown.is_none_or(|ago| all_live && ago >= age && !planted!(RootCachedTooLong));
             covered &= !is_older(lately);
             // What is old is shown again before it is too old: else there would always be some segment that is.
             if is_older(lately / 2) {

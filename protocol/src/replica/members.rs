@@ -8,7 +8,7 @@ use super::Replica;
 use super::context::{Context, Timer};
 use super::interface::{Announcement, Event, Output, Peer, View};
 use super::state::State;
-use crate::id::{Boot, JournalId, NodeId};
+use crate::id::{Boot, NodeId};
 use crate::member::{self, MemberRow, MemberState, MemberTable};
 use crate::message::Message;
 use crate::placement::{self, Place};
@@ -25,7 +25,7 @@ pub(super) struct Members {
     /// Those of them that can take no batches, and the live ones whose table is another: few, where all peers are many.
     pub(super) unable: BTreeSet<NodeId>,
     differing: BTreeSet<NodeId>,
-    tidied_at: Option<Instant>,
+    pub(super) tidied_at: Option<Instant>,
     /// When a member last went away or came back.
     pub(super) liveness_moved_at: Instant,
     /// What placement is computed from, and its number, raised whenever it changes.
@@ -35,7 +35,9 @@ pub(super) struct Members {
     pub(super) is_known: bool,
     /// What each told of its heads in earlier starts than the present one, or before this node's start. The heads of its present start
     /// are in what it says.
-    heads: BTreeMap<NodeId, Heads>,
+    pub(super) heads: BTreeMap<NodeId, Heads>,
+    /// The losses that they were heard under.
+    pub(super) losses: [u8; 16],
     /// Whom others take to have departed, and when they said so.
     opinions: BTreeMap<NodeId, (Instant, BTreeSet<NodeId>)>,
     departed: BTreeMap<NodeId, Instant>,
@@ -86,6 +88,7 @@ impl Members {
         let heads = std::mem::take(&mut state.heads);
         let heads = heads.into_iter().map(|(node, (at, counts))| (node, Heads { at, counts })).collect();
         Self {
+            losses: table.losses(),
             table,
             mine: state.mine.take().unwrap_or_else(fresh),
             peers: BTreeMap::new(),
@@ -165,6 +168,10 @@ impl Members {
     }
 
     pub(super) fn order(&self, segment: &SegmentId) -> Vec<NodeId> {
+        if planted!(MovedByLiveness) {
+            let is_up = |place: &&Place| place.node == self.mine.node || self.is_live(place.node);
+            return placement::order(segment, &self.places.iter().filter(is_up).cloned().collect::<Vec<_>>());
+        }
         placement::order(segment, &self.places)
     }
 }
@@ -176,11 +183,15 @@ impl Replica {
         let seconds = u64::try_from(context.now.timestamp.as_nanos() / 1_000_000_000).unwrap_or(0);
         let mine = &mut members.mine;
         // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first, over however many starts.
-        let is_expected = members.is_known && mine.incarnation > 0 && mine.clean.is_none();
+        let is_expected = members.is_known && mine.incarnation > 0 && mine.clean.is_none() && mine.state.is_member();
         mine.incarnation = seconds.clamp(mine.incarnation + 1, member::INCARNATION_MAX.max(mine.incarnation + 1));
         mine.clean = mine.clean.filter(|_| planted!(CleanForEver));
         mine.zone.clone_from(&context.config.zone);
         mine.weight = context.config.weight;
+        if mine.state == MemberState::Left {
+            // It let go of what it had written, so it cannot say what that was.
+            mine.disk = context.boot;
+        }
         if !mine.state.is_member() {
             mine.state = MemberState::Joined;
         }
@@ -269,30 +280,6 @@ impl Replica {
             partners.extend(self.holders(&id).into_iter().filter(|holder| self.members.is_live(*holder)));
         }
         partners.into_iter().for_each(|partner| self.repair_soon(partner, Duration::ZERO));
-    }
-
-    /// Keeps what `node` told of its heads. Segments of its present start that it names no more have all their copies; those of
-    /// earlier starts stay until it says that it is settled.
-    fn hear_heads(&mut self, node: NodeId, before: (Option<Boot>, Arc<Announcement>), live: bool) {
-        let Some(peer) = self.members.peers.get(&node) else { return };
-        let Some(boot) = peer.boot else { return };
-        let heads = self.members.heads.entry(node).or_default();
-        if let (Some(earlier), said) = before
-            && earlier != boot
-        {
-            let journal = JournalId { node, boot: earlier };
-            heads.counts.retain(|segment, _| segment.journal != journal);
-            let room = HEADS_MAX.saturating_sub(heads.counts.len());
-            heads.counts.extend(of_journal(journal, &said).take(room));
-        }
-        if !heads.counts.is_empty() {
-            let (now, config) = (self.context.now.timestamp, &self.context.config);
-            let is_told = |segment: &SegmentId| segment.journal.boot == boot || peer.said.settled;
-            heads.counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, config.retention));
-        }
-        if live && peer.said.settled && heads.counts.len() + peer.said.heads.len() <= HEADS_MAX {
-            heads.at = Some(self.context.now.timestamp.saturating_sub(GOSSIP_LAG));
-        }
     }
 
     /// Sends rows to a few of those whose table differs; they pass on what they learn.
@@ -406,6 +393,7 @@ impl Replica {
         let differs = |(_, peer): &(&NodeId, &PeerState)| peer.live && peer.said.members != digest;
         members.differing = members.peers.iter().filter(differs).map(|(node, _)| *node).collect();
         members.is_changed = true;
+        self.note_losses();
         self.context.arm(Timer::Announce, Duration::ZERO);
         self.exchange_members();
         let places = self.members.table.placed();
@@ -540,50 +528,6 @@ impl Replica {
             self.note_full(false);
         }
     }
-
-    /// Forgets what was heard of nodes that are neither live nor members.
-    pub(super) fn tick_heads(&mut self) {
-        if self.members.tidied_at.is_some_and(|at| self.context.ago(at) < TIDY_EVERY) {
-            return;
-        }
-        self.members.tidied_at = Some(self.context.now.instant);
-        let now = self.context.now.timestamp;
-        let retention = self.context.config.retention;
-        let members = &mut self.members;
-        members.heads.retain(|node, heads| {
-            heads.counts.retain(|segment, _| !segment.is_expired(now, retention));
-            members.table.is_member(*node)
-        });
-        members.peers.retain(|node, peer| peer.live || members.table.is_member(*node));
-        members.unable.retain(|node| members.peers.contains_key(node));
-    }
-
-    /// Returns what `node` last told of its heads.
-    pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
-        let Some(mut heads) = self.members.heads.get(&node).cloned() else { return Heads::default() };
-        if let Some((peer, boot)) = self.members.peers.get(&node).and_then(|peer| Some((peer, peer.boot?))) {
-            let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
-            let room = HEADS_MAX.saturating_sub(heads.counts.len());
-            let said = of_journal(JournalId { node, boot }, &peer.said).take(room);
-            heads.counts.extend(said.filter(|(segment, _)| !segment.is_expired(now, retention)));
-        }
-        heads
-    }
-
-    /// Returns how many batches of a segment its origin last said to have written.
-    pub(super) fn head_heard(&self, segment: &SegmentId) -> Option<u32> {
-        let heads = self.members.heads.get(&segment.origin())?;
-        let peer = self.members.peers.get(&segment.origin()).filter(|peer| peer.boot == Some(segment.journal.boot));
-        match peer {
-            Some(peer) => peer.said.heads.get(&(segment.window, segment.part)).copied(),
-            None => heads.counts.get(segment).copied(),
-        }
-    }
-}
-
-/// Returns the heads that a node says, as those of a journal.
-fn of_journal(journal: JournalId, said: &Announcement) -> impl Iterator<Item = (SegmentId, u32)> {
-    said.heads.iter().map(move |((window, part), count)| (SegmentId { window: *window, journal, part: *part }, *count))
 }
 
 /// Puts a node on a list or takes it off.
@@ -597,10 +541,6 @@ pub(super) fn note(list: &mut BTreeSet<NodeId>, node: NodeId, is_on: bool) {
 
 /// Those whom a mended partition brings back come one after the other, as gossip finds them, within this time.
 pub(super) const RETURNING: Duration = Duration::from_secs(3);
-/// What was heard is taken to have been said so much earlier, by gossip's delay.
-const GOSSIP_LAG: Duration = Duration::from_secs(10);
-/// The most heads that are kept of one node; while it has more, nothing is said of what is known to be included.
-const HEADS_MAX: usize = 4_096;
 /// Rows are sent to so many at once; who differs still is served at the next view.
 const EXCHANGES_AT_ONCE: usize = 3;
 /// Rows are not sent again to one peer within this time.
@@ -609,10 +549,8 @@ const EXCHANGE_PAUSE: Duration = Duration::from_millis(500);
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(250);
 /// With so many others the pause begins to grow.
 const ANNOUNCE_CROWD: usize = 8;
-/// How long heads wait at most; well below [`GOSSIP_LAG`].
+/// How long heads wait at most; well below the delay that gossip is taken to have.
 const ANNOUNCE_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How often what was heard of nodes that are gone is forgotten.
-const TIDY_EVERY: Duration = Duration::from_secs(10);
 /// How often the heads of others are written down.
 const PERSIST_HEADS_EVERY: Duration = Duration::from_secs(30);
 /// How long after a refusal for want of room it is tried again.

@@ -77,6 +77,7 @@ impl Shared {
 
     fn window(&self, window: u32) -> Digest {
         let segments = self.0.get(&window).into_iter().flatten();
+        let segments = segments.take(if planted!(DigestOfTheFirst) { 1 } else { usize::MAX });
         combine(segments.map(|(segment, root)| (segment.to_bytes(), *root)))
     }
 
@@ -402,7 +403,6 @@ fn newest_differing(
     let mine: BTreeSet<_> = mine.into_iter().collect();
     let theirs: BTreeSet<_> = theirs.into_iter().collect();
     let differing: BTreeSet<u32> = mine.symmetric_difference(&theirs).map(|(key, _)| *key).collect();
-    let most = if planted!(RoundEndsEarly) { 1 } else { most };
     differing.into_iter().rev().take(most).collect()
 }
 

@@ -54,7 +54,7 @@ impl Replica {
         let (now, period) = (self.context.now.instant, self.context.config.scrub_period);
         let count = u32::try_from(self.segments.iter().count()).unwrap_or(u32::MAX).max(1);
         let pause = (period / count).clamp(PAUSE_MIN, PAUSE_MAX);
-        if now.since(self.scrub.last) < pause {
+        if now.since(self.scrub.last) < pause || planted!(NeverScrubbed) {
             return None;
         }
         let due = self.segments.iter().filter(|(_, segment)| {

@@ -363,7 +363,7 @@ impl Segment {
     /// Returns when `peer` has shown that.
     pub(super) fn confirmed_at(&self, peer: NodeId, boot: Option<Boot>) -> Option<Instant> {
         let (root, at, then) = self.marks.get(&peer)?.confirmed?;
-        ((Some(root) == self.root() || planted!(RootCachedTooLong)) && then == boot).then_some(at)
+        (Some(root) == self.root() && then == boot || planted!(RootCachedTooLong)).then_some(at)
     }
 
     /// Returns the extent that begins the seqs and lies whole within them.

@@ -31,6 +31,11 @@ impl World {
         if running.iter().any(|(_, replica)| replica.members_table().digest() != first.members_table().digest()) {
             return Some("member tables differ".into());
         }
+        let mut members = running.iter().filter(|(node, _)| first.members_table().is_member(*node));
+        let deleted = members.next().map(|(_, replica)| replica.deletions().digest());
+        if members.any(|(_, replica)| Some(replica.deletions().digest()) != deleted) {
+            return Some("tables of deletions differ".into());
+        }
         let mut found: BTreeMap<SegmentId, BTreeMap<NodeId, _>> = BTreeMap::new();
         let mut holders: BTreeMap<SegmentId, BTreeSet<NodeId>> = BTreeMap::new();
         for (node, replica) in &running {
@@ -53,6 +58,21 @@ impl World {
             }
         }
         None
+    }
+
+    /// Returns a batch that lies rotten on some disk and is whole on another, if there is one.
+    pub fn rotten(&self) -> Option<String> {
+        let running = self.hosts.values().filter(|host| host.replica.is_some());
+        let rotten = running.flat_map(|host| host.disk.rotten().map(|place| (host.id, place)));
+        let is_elsewhere = |(segment, seq)| self.hosts.values().any(|host| host.disk.has(segment, seq));
+        let mut rotten = rotten.filter(|(_, place)| is_elsewhere(*place));
+        rotten.next().map(|(id, place)| format!("{place:?} still lies rotten on the disk of {id:?}"))
+    }
+
+    /// Returns how many segments the fullest disk has.
+    pub fn segments_most(&self) -> usize {
+        let running = self.hosts.values().filter_map(|host| host.replica.as_ref());
+        running.map(|replica| replica.segments().len()).max().unwrap_or(0)
     }
 
     /// Lets the oracle look at all disks.

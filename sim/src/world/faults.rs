@@ -76,6 +76,8 @@ impl World {
             }
             Fault::Stop { node } => self.tell(node, Input::Stop),
             Fault::Forget { node } => self.forget_at_any(node),
+            Fault::Delete { node } => self.delete(node),
+            Fault::TakeBack { node, number } => self.take_back(node, number),
             Fault::Crash { .. } | Fault::Start { .. } | Fault::Join { .. } => {}
             ref other => self.afflict_parts(other),
         }

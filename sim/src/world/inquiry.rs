@@ -16,8 +16,10 @@ use logmesh_protocol::time::{TimeRange, Timestamp};
 use rand::Rng;
 
 use super::{Happening, World, node, small};
+use crate::clock::EPOCH_NANOS;
 use crate::oracle::Answer;
 use crate::sample::QuerySample;
+use crate::spec::Fault;
 
 /// A query under way.
 pub(super) struct Inquiry {
@@ -41,6 +43,8 @@ pub(super) struct Inquiry {
     replies: BTreeMap<NodeId, Reply>,
     /// What is to be scanned; none while surveys are under way.
     assignment: Option<Assignment>,
+    /// What those who were surveyed last hold and nobody scans as its own.
+    surveyed: BTreeMap<SegmentId, SeqSet>,
 }
 
 enum Reply {
@@ -137,6 +141,7 @@ impl World {
             damaged: BTreeSet::new(),
             replies: BTreeMap::new(),
             assignment: None,
+            surveyed: BTreeMap::new(),
         };
         self.look_around(&mut inquiry);
         Some(inquiry)
@@ -248,6 +253,9 @@ impl World {
             return inquiry.begin_scan(self.spec.config.copies);
         }
         let (found, failed) = inquiry.take_scans(&mut self.oracle.broken);
+        if failed.is_empty() {
+            inquiry.check_scans(&found, &mut self.oracle.broken);
+        }
         if failed.is_empty() || inquiry.attempts >= ATTEMPTS_MAX {
             let mut completeness =
                 inquiry.assignment.take().map(|assignment| assignment.completeness).unwrap_or_default();
@@ -261,6 +269,25 @@ impl World {
         inquiry.begin_survey()
     }
 
+    /// What an answer says to have of a node that is away it has: all that the node had acknowledged until a moment.
+    fn check_included(&mut self, inquiry: &Inquiry, found: &BTreeMap<SegmentId, SeqSet>, completeness: &Completeness) {
+        // Where links work one way only, heartbeats arrive and facts do not: how old what was heard is nobody knows.
+        let is_one_way = |fault: &Fault| matches!(fault, Fault::Cut { both_ways: false, .. });
+        if self.spec.timeline.iter().any(|(_, fault)| is_one_way(fault)) {
+            return;
+        }
+        let clock = &self.hosts[&inquiry.coordinator].clock;
+        // Moments are told by clocks: those of one that was set mean nothing to the oracle.
+        if clock.was_set() {
+            return;
+        }
+        for missing in &completeness.missing {
+            let until = missing.included_until.and_then(|until| u64::try_from(until.as_nanos() - EPOCH_NANOS).ok());
+            let Some(until) = until else { continue };
+            self.oracle.check_included(missing.node, until, &inquiry.range, found);
+        }
+    }
+
     fn judge(&mut self, inquiry: &Inquiry, found: &BTreeMap<SegmentId, SeqSet>, completeness: &Completeness) -> bool {
         let remembered: BTreeSet<NodeId> = inquiry.table.members().map(|row| row.node).collect();
         let before = self.oracle.broken.len();
@@ -268,6 +295,7 @@ impl World {
         let (began, ended, range) = (inquiry.began, self.nanos, inquiry.range);
         let answer = Answer { began, ended, range, found, claims_complete, remembered: &remembered };
         let lacking = self.oracle.check_answer(&answer);
+        self.check_included(inquiry, found, completeness);
         self.mark(&[7, u64::from(claims_complete), lacking.batches]);
         let coordinator = inquiry.coordinator;
         self.note(|| format!("{coordinator:?} answers {completeness} {:?}", completeness.missing));
@@ -338,8 +366,15 @@ impl Inquiry {
 
     fn begin_scan(&mut self, copies: u8) -> Next {
         let mut standings: BTreeMap<NodeId, Standing> = BTreeMap::new();
+        self.surveyed.clear();
         for (node, reply) in std::mem::take(&mut self.replies) {
             if let Reply::Survey(_, answer) = reply {
+                // Who answered after he was taken to be silent is not listened to.
+                let rows = answer.rows.iter().filter(|_| !self.silent.contains(&node));
+                for row in rows.filter(|row| row.segment.window.overlaps(&self.range)) {
+                    let all = self.surveyed.entry(row.segment).or_default();
+                    *all = all.union(&row.held);
+                }
                 standings.insert(node, Standing::Answered(answer));
             }
         }
@@ -353,6 +388,23 @@ impl Inquiry {
         let known = Known { table: &self.table, standings: &standings, copies, range: self.range };
         self.assignment = Some(plan::assign(&known));
         Next::Ask(self.scanners().into_iter().collect())
+    }
+
+    /// Whatever those who answered hold is in the answer, from whomever it is taken.
+    fn check_scans(&self, found: &BTreeMap<SegmentId, SeqSet>, broken: &mut Vec<String>) {
+        let missing = self.assignment.iter().flat_map(|assignment| &assignment.completeness.missing);
+        // Who knows other members may name as its own what others list too, or neither: the answer says so.
+        if missing.into_iter().any(|missing| missing.reason == Reason::OtherMembers) {
+            return;
+        }
+        let nothing = SeqSet::new();
+        for (segment, held) in &self.surveyed {
+            let left = held.difference(found.get(segment).unwrap_or(&nothing));
+            if !left.is_empty() {
+                broken
+                    .push(format!("answers have all that is held: {left:?} of {segment:?} was found and not scanned"));
+            }
+        }
     }
 
     /// Takes in what scans came: what was found, and who failed.

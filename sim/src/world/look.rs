@@ -1,9 +1,11 @@
 //! Looking at the world from outside, once in a while; and what must hold at every such moment.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::member::MemberState;
+use logmesh_protocol::segment::SegmentId;
 
 use super::{Happening, World, small};
 use crate::network::nanos;
@@ -56,6 +58,8 @@ impl World {
         self.check_waiting();
         self.check_bounds();
         self.check_placement();
+        self.check_heads();
+        self.check_deletions();
     }
 
     /// Bounded: nothing that others or time can let grow is beyond its limit.
@@ -85,7 +89,8 @@ impl World {
             }
             let places = table.placed();
             let copies = usize::from(self.spec.config.copies);
-            for status in replica.segments().into_iter().take(PLACEMENTS_LOOKED_AT) {
+            let segments = replica.segments();
+            for status in segments.iter().take(PLACEMENTS_LOOKED_AT) {
                 let mut order = logmesh_protocol::placement::order(&status.segment, &places);
                 order.truncate(copies);
                 if order != status.holders {
@@ -99,6 +104,27 @@ impl World {
             }
         }
         self.oracle.broken.extend(broken);
+    }
+
+    /// Heads are told: whoever hears of a node learns which of its batches may be nowhere else. Placement may have moved just now, so
+    /// only what is untold twice is too much.
+    fn check_heads(&mut self) {
+        let before = self.nanos.saturating_sub(nanos(HEADS_SLACK));
+        let mut untold = BTreeSet::new();
+        for host in self.hosts.values().filter(|host| host.paused_until <= before && !host.is_stopping) {
+            let Some(replica) = &host.replica else { continue };
+            let own = |id: &SegmentId| id.origin() == host.id && id.journal.boot == host.boot;
+            for status in replica.segments().into_iter().filter(|status| own(&status.segment)) {
+                let id = status.segment;
+                let head = host.announced.heads.get(&(id.window, id.part)).copied().unwrap_or(0);
+                let seq = self.oracle.untold(&id, head, &status.holders, before);
+                untold.extend(seq.map(|seq| (id, seq)));
+            }
+        }
+        let mut twice = untold.intersection(&self.untold);
+        let broken = twice.next().map(|(id, seq)| format!("heads are told: that of {id:?} does not reach {seq}"));
+        self.oracle.broken.extend(broken);
+        self.untold = untold;
     }
 
     /// Comparing all with all takes its time: it is done now and then.
@@ -144,6 +170,8 @@ impl World {
 
 /// Of each node's segments so many are looked at each time.
 const PLACEMENTS_LOOKED_AT: usize = 4;
+/// Within this time after an acknowledgement its head is told.
+const HEADS_SLACK: Duration = Duration::from_secs(1);
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 const COMPARE_MANY_EVERY: Duration = Duration::from_secs(60);
 /// What an answer may take besides, on a node that is well.

@@ -136,6 +136,7 @@ impl World {
             Deed::Refused(ticket) => self.on_refused(id, ticket),
             Deed::Announced(said) => {
                 let boot = self.hosts[&id].boot;
+                self.hosts[&id].announced = said.clone();
                 self.gossip.tell(small(id), boot, said);
             }
             Deed::Dropped(segment) => {
