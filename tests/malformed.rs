@@ -50,7 +50,7 @@ const TABLE: &[(&[&str], &str, u16, &str)] = &[
         "unclosed group",
     ),
     (&[RANGE, INSTANT, STATS, VOLUME, VOLUME_RANGE, FORMAT, LABELS, VALUES], "query=\u{0}", 400, "parse error"),
-    (&[RANGE, INSTANT], "query={}", 400, "at least one equality or regexp matcher"),
+    (&[RANGE, INSTANT], "query={}", 400, "at least one regexp or equality matcher"),
     (&[STATS, VOLUME, VOLUME_RANGE, LABELS, VALUES], "query={app=\"x\"} |= \"y\"", 400, "parse error at line 1"),
     (&[STATS, VOLUME, VOLUME_RANGE, LABELS, VALUES], COUNT, 400, "parse error at line 1"),
     (&[INSTANT], GOOD, 400, "query_range"),

@@ -5,17 +5,27 @@ use thiserror::Error;
 
 /// A query text that is not LogQL, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("parse error at line {line}, col {column}: {message}")]
+#[error("parse error {}: {message}", place(*line, *column))]
 pub struct ParseError {
-    /// The line, from 1.
+    /// The line, from 1; 0 if the error is of an expression as a whole, which reads well.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// The column in characters, from 1; 0 as above.
     pub column: usize,
     /// What was found and what was expected.
     pub message: String,
 }
 
+/// Returns the place as messages tell it, which for a whole expression is none.
+fn place(line: usize, column: usize) -> String {
+    if line == 0 { String::new() } else { format!("at line {line}, col {column}") }
+}
+
 impl ParseError {
+    /// Returns an error of an expression as a whole.
+    pub(crate) fn whole(message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, message: message.into() }
+    }
+
     /// Returns an error at byte `at` of `text`.
     pub(crate) fn at(text: &str, at: usize, message: impl Into<String>) -> Self {
         let before = text.get(..at).unwrap_or(text);

@@ -32,7 +32,9 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 pub fn parse_selector(text: &str) -> Result<StreamMatcher, ParseError> {
     let mut parser = Parser::new(text)?;
     let selector = parser.selector_lenient()?;
-    parser.expect_end()?;
+    if *parser.peek() != TokenKind::End {
+        return Err(parser.error("only label matchers are supported"));
+    }
     // The patterns were compiled once already, so this cannot fail; saying so beats a panic.
     StreamMatcher::new(&selector).map_err(|error: PlanError| ParseError::at(text, 0, error.to_string()))
 }
@@ -237,9 +239,11 @@ const KEYWORDS: [&str; 22] = [
 fn require_narrow(parser: &Parser<'_>, selector: &Selector, at: usize) -> Result<(), ParseError> {
     let matcher = StreamMatcher::new(selector).map_err(|error| ParseError::at(parser.text, at, error.to_string()))?;
     if matcher.matches_empty_everywhere() {
-        let message = "queries require at least one equality or regexp matcher that cannot match an empty value; for \
-                       instance, app=~\".*\" does not meet this, but app=~\".+\" does";
-        return Err(ParseError::at(parser.text, at, message));
+        // The words that the documentation lists among what clients are told.
+        return Err(ParseError::whole(
+            "queries require at least one regexp or equality matcher that does not have an empty-compatible value. For \
+             instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will",
+        ));
     }
     Ok(())
 }

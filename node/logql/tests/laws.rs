@@ -371,6 +371,7 @@ proptest! {
     fn any_text_is_read_or_refused_at_a_place_within_it(text in prop_oneof![almost_query(), "\\PC{0,40}", any::<String>()]) {
         match parse(&text) {
             Ok(expr) => prop_assert_eq!(parse(&expr.to_string()), Ok(expr)),
+            Err(error) if error.line == 0 => prop_assert!(error.column == 0 && error.to_string().starts_with("parse error : ")),
             Err(error) => {
                 let lines = text.split('\n').count();
                 prop_assert!(error.line >= 1 && error.line <= lines, "{}", error);

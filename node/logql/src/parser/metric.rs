@@ -151,7 +151,7 @@ impl Parser<'_> {
                 match word.as_str() {
                     "vector" => self.vector_of(),
                     "label_replace" => self.label_replace(),
-                    "variants" => Err(self.error("multi variant queries (variants) are not supported")),
+                    "variants" => Err(self.error("multi variant queries are no longer supported")),
                     _ => Err(self.unexpected("a selector {…}, a function or NUMBER")),
                 }
             }
@@ -203,11 +203,9 @@ impl Parser<'_> {
         let parameter = if op.takes_parameter() { Some(self.series_count(op)?) } else { None };
         let of = Box::new(self.nested(|parser| parser.vector(op.name()))?);
         self.expect_sign(Sign::ParenClose)?;
-        let grouping_at = self.position();
         let grouping = if before.is_some() { before } else { self.grouping()? };
         if grouping.is_some() && !op.takes_grouping() {
-            let message = format!("grouping not allowed for {} aggregation", op.name());
-            return Err(ParseError::at(self.text, grouping_at, message));
+            return Err(ParseError::whole(format!("grouping not allowed for {} aggregation", op.name())));
         }
         Ok(Expr::Metric(MetricExpr::Vector(VectorAggregation { op, parameter, grouping, of })))
     }

@@ -9,11 +9,11 @@ use crate::check::check;
 const ERRORS: &[(&str, usize, usize, &str)] = &[
     ("", 1, 1, "unexpected $end, expecting a selector {…}, a function or NUMBER"),
     ("{", 1, 2, "unexpected $end, expecting IDENTIFIER or }"),
-    ("{}", 1, 1, "at least one equality or regexp matcher that cannot match an empty value"),
-    ("{app=~\".*\"}", 1, 1, "at least one equality or regexp matcher"),
-    ("{app!=\"x\"}", 1, 1, "at least one equality or regexp matcher"),
-    ("{app=\"\"}", 1, 1, "at least one equality or regexp matcher"),
-    ("{app!~\"x\",b=~\"y|\"}", 1, 1, "at least one equality or regexp matcher"),
+    ("{}", 0, 0, "at least one regexp or equality matcher that does not have an empty-compatible value"),
+    ("{app=~\".*\"}", 0, 0, "at least one regexp or equality matcher"),
+    ("{app!=\"x\"}", 0, 0, "at least one regexp or equality matcher"),
+    ("{app=\"\"}", 0, 0, "at least one regexp or equality matcher"),
+    ("{app!~\"x\",b=~\"y|\"}", 0, 0, "at least one regexp or equality matcher"),
     ("{app}", 1, 5, "unexpected }, expecting = or =~ or !~ or !="),
     ("{app=}", 1, 6, "unexpected }, expecting STRING"),
     ("{app=web}", 1, 6, "unexpected IDENTIFIER, expecting STRING"),
@@ -63,7 +63,7 @@ const ERRORS: &[(&str, usize, usize, &str)] = &[
     ("count_over_time({app=\"web\"}[5m]) offset 5m", 1, 34, "unexpected offset"),
     ("count_over_time({app=\"web\"}[5m] offset 5)", 1, 40, "unexpected NUMBER, expecting DURATION"),
     ("count_over_time({app=\"web\"}[5m][5m])", 1, 32, "unexpected [, expecting )"),
-    ("rate({app=\"web\"}[5m]) by (app)", 1, 23, "grouping not allowed for rate aggregation"),
+    ("rate({app=\"web\"}[5m]) by (app)", 0, 0, "grouping not allowed for rate aggregation"),
     ("count_over_time(1)", 1, 17, "unexpected NUMBER, expecting {"),
     ("count_over_time", 1, 16, "expecting ("),
     ("sum({app=\"web\"})", 1, 5, "unexpected log query, expecting a metric query"),
@@ -72,7 +72,7 @@ const ERRORS: &[(&str, usize, usize, &str)] = &[
     ("sum by (\"app\") (rate({app=\"web\"}[5m]))", 1, 9, "unexpected STRING, expecting IDENTIFIER"),
     ("sum()", 1, 5, "unexpected )"),
     ("nosuch({app=\"web\"}[5m])", 1, 1, "unexpected IDENTIFIER"),
-    ("quantile_over_time(0.9, {app=\"web\"}[5m])", 1, 1, "invalid aggregation quantile_over_time without unwrap"),
+    ("quantile_over_time(0.9, {app=\"web\"}[5m])", 0, 0, "invalid aggregation quantile_over_time without unwrap"),
     ("sum(1)", 1, 5, "sum needs a vector, not a number"),
     ("{app=\"web\"} + 1", 1, 13, "unexpected +"),
     ("1 + {app=\"web\"}", 1, 5, "unexpected log query, expecting a metric query"),
@@ -91,7 +91,8 @@ fn errors_name_the_place_and_what_was_expected() {
         let error = parse(query).expect_err(query);
         assert_eq!((error.line, error.column), (*line, *column), "{query}: {error}");
         assert!(error.to_string().contains(message), "{query}: {error}");
-        assert!(error.to_string().starts_with(&format!("parse error at line {line}, col {column}: ")));
+        let place = if *line == 0 { String::new() } else { format!("at line {line}, col {column}") };
+        assert!(error.to_string().starts_with(&format!("parse error {place}: ")), "{query}: {error}");
     }
 }
 
@@ -177,5 +178,9 @@ fn a_selector_alone_may_match_everything() {
     }
     for bad in ["", "{", "app", "{} | json", "{app=~\"(\"}", "{app}"] {
         assert!(parse_selector(bad).is_err(), "{bad}");
+    }
+    for more in ["{app=\"web\"} |= \"x\"", "{} | json", "{app=\"web\"}[5m]"] {
+        let error = parse_selector(more).expect_err(more);
+        assert!(error.message.contains("only label matchers are supported"), "{error}");
     }
 }

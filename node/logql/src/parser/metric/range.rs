@@ -15,24 +15,22 @@ struct LogRange {
 
 impl Parser<'_> {
     pub(super) fn range_aggregation(&mut self, op: RangeOp) -> Result<Expr, ParseError> {
-        let at = self.position();
         self.take();
         self.expect_sign(Sign::ParenOpen)?;
         let parameter = if op.takes_parameter() { Some(self.quantile()?) } else { None };
         let LogRange { log, unwrap, range } = self.nested(Self::log_range)?;
         let Some((range, offset)) = range else { return Err(self.unexpected("RANGE, such as [5m]")) };
         self.expect_sign(Sign::ParenClose)?;
-        let refuse = |text: &str, at: usize, message: String| Err(ParseError::at(text, at, message));
+        let refuse = |message: String| Err(ParseError::whole(message));
         if unwrap.is_none() && !op.takes_lines() {
-            return refuse(self.text, at, format!("invalid aggregation {} without unwrap", op.name()));
+            return refuse(format!("invalid aggregation {} without unwrap", op.name()));
         }
         if unwrap.is_some() && !op.takes_samples() {
-            return refuse(self.text, at, format!("invalid aggregation {} with unwrap", op.name()));
+            return refuse(format!("invalid aggregation {} with unwrap", op.name()));
         }
-        let grouping_at = self.position();
         let grouping = self.grouping()?;
         if grouping.is_some() && !op.takes_grouping() {
-            return refuse(self.text, grouping_at, format!("grouping not allowed for {} aggregation", op.name()));
+            return refuse(format!("grouping not allowed for {} aggregation", op.name()));
         }
         let aggregation = RangeAggregation { op, parameter, log, unwrap, range, offset, grouping };
         Ok(Expr::Metric(MetricExpr::Range(Box::new(aggregation))))

@@ -61,6 +61,6 @@ const RATES: &[Case] = &[
     (
         r#"rate_counter({app="up"}[40s])"#,
         "at 40",
-        "error: parse error at line 1, col 1: invalid aggregation rate_counter without unwrap",
+        "error: parse error : invalid aggregation rate_counter without unwrap",
     ),
 ];
