@@ -14,6 +14,9 @@ pub(crate) enum LogfmtFlaw {
     /// A quote that is not closed.
     #[error("logfmt syntax error at pos {0} : unterminated quoted value")]
     Unterminated(usize),
+    /// A quoted value with an escape that is none.
+    #[error("logfmt syntax error at pos {0} : invalid quoted value")]
+    Escape(usize),
     /// More fields than a line may give.
     #[error("{0}")]
     Fields(TooManyFields),
@@ -45,6 +48,23 @@ impl LogfmtValue<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         self.content.is_empty()
     }
+
+    /// Tells whether all escapes are such, and with them no control character stands bare.
+    fn is_sound(&self) -> bool {
+        if !self.escaped {
+            return true;
+        }
+        let mut rest = self.content;
+        loop {
+            rest = match rest {
+                [] => return true,
+                [b'\\', b'"' | b'\\' | b'/' | b'\'' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => rest,
+                [b'\\', b'u', a, b, c, d, rest @ ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => rest,
+                [b'\\' | 0..=0x1f, ..] => return false,
+                [_, rest @ ..] => rest,
+            };
+        }
+    }
 }
 
 /// Gives every pair of `line` to `each`, keys without a value too. A `strict` scan ends at the first malformed pair.
@@ -67,6 +87,7 @@ pub(crate) fn scan<'l>(
             Some(_) | None => Ok((LogfmtValue::EMPTY, at)),
         };
         match scanned {
+            Ok((value, end)) if strict && !value.is_sound() => return Err(LogfmtFlaw::Escape(end + 1)),
             Ok((value, end)) => {
                 at = end;
                 each(key, value)?;

@@ -73,6 +73,15 @@ fn escapes() -> Suite {
             ("| logfmt | keep odd, x", r"odd=\u+0e9"),
             ("| logfmt | keep short, x", r"short=\u00"),
             ("| logfmt | bell=\"\\b\\f/\" | keep x", ""),
+            // Who is strict takes no escape that is none, wherever it is looked for.
+            (
+                "| logfmt --strict | keep pair, half, odd, short, x",
+                "__error__=LogfmtParserErr; __error_details__=logfmt syntax error at pos 49 : invalid quoted value; half=\u{fffd}.; pair=😀!",
+            ),
+            (
+                "| logfmt --strict bell | keep bell, x",
+                "__error__=LogfmtParserErr; __error_details__=logfmt syntax error at pos 49 : invalid quoted value; bell=",
+            ),
         ],
     )
 }
