@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
 use crate::deletion::Deletion;
-use crate::id::NodeId;
+use crate::id::{Boot, NodeId};
 use crate::member::MemberRow;
 use crate::merkle::Path;
 use crate::segment::{ExtentId, SegmentId};
@@ -219,8 +219,15 @@ pub enum Wish {
     More,
     /// Whether the receiver has all of it, so that the sender may let go.
     Confirm,
-    /// As [`Wish::Confirm`], and the receiver should take it even if it is no holder: the sender is about to stop.
-    Take,
+    /// As [`Wish::Confirm`], and the receiver should take it even if it is no holder: the sender is about to end this start of its.
+    Take(Boot),
+}
+
+impl Wish {
+    /// Tells whether the sender is about to stop.
+    pub fn is_take(self) -> bool {
+        matches!(self, Self::Take(_))
+    }
 }
 
 /// Names a repair round and salts what is sent in it. Drawn afresh for each.
@@ -269,7 +276,7 @@ pub const FINGERPRINTS_MAX: usize = 32_768;
 /// The most nodes of a Merkle tree in one message; further differences are found once these are mended.
 pub const NODES_MAX: usize = 64;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -295,21 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_version_two_stay_as_they_are() {
+    fn the_bytes_of_version_three_stay_as_they_are() {
         let held = SeqSet::from_range(0..7);
         let (salt, root) = ([9; 8], [3; 8]);
         let extent = ExtentId { segment: segment(), from: 1, to: 3 };
-        check(&Message::Held { segment: segment(), held: held.clone() }, "0200SEGMENT020007");
-        check(&Message::Ask { segments: vec![segment()] }, "020101SEGMENT");
-        check(&Message::MembersKnown { digest: [5; 16] }, &format!("0203{}", "05".repeat(16)));
+        check(&Message::Held { segment: segment(), held: held.clone() }, "0300SEGMENT020007");
+        check(&Message::Ask { segments: vec![segment()] }, "030101SEGMENT");
+        check(&Message::MembersKnown { digest: [5; 16] }, &format!("0303{}", "05".repeat(16)));
         let compare = Message::Compare { salt, members: [5; 16], digest: [6; 8], suspects: Vec::new() };
-        check(&compare, &format!("0204{}{}{}00", "09".repeat(8), "05".repeat(16), "06".repeat(8)));
-        check(&Message::Same { salt }, &format!("0205{}", "09".repeat(8)));
-        check(&Message::Later { salt }, &format!("0206{}", "09".repeat(8)));
+        check(&compare, &format!("0304{}{}{}00", "09".repeat(8), "05".repeat(16), "06".repeat(8)));
+        check(&Message::Same { salt }, &format!("0305{}", "09".repeat(8)));
+        check(&Message::Later { salt }, &format!("0306{}", "09".repeat(8)));
         let level = Level::Segments { windows: vec![8], segments: vec![([7; 4], [6; 8])] };
         check(
             &Message::Differ { salt, level },
-            &format!("0207{}03010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)),
+            &format!("0307{}03010801{}{}", "09".repeat(8), "07".repeat(4), "06".repeat(8)),
         );
         let has = Has { segment: segment(), held: held.clone(), root: Some(root) };
         let other = SegmentId { window: Window(299), part: 5, ..segment() };
@@ -318,21 +325,23 @@ mod tests {
         let shown = format!("0201{journal}fb2c0104020007 01{}00fcffffffff0502000700", "03".repeat(8)).replace(' ', "");
         let salted = "09".repeat(8);
         let have = Message::Have { salt, wish: Wish::Confirm, segments: vec![has.clone(), more.clone()] };
-        check(&have, &format!("0208{salted}02{shown}"));
+        check(&have, &format!("0308{salted}02{shown}"));
         let level = Level::Held { windows: vec![299, 300], segments: vec![has, more] };
-        check(&Message::Differ { salt, level }, &format!("0207{salted}0202fb2b0101{shown}"));
-        let confirm = Message::Confirm { salt, wish: Wish::Take, segments: vec![(segment(), root)] };
-        check(&confirm, &format!("0209{salted}030101{journal}fb2c0104{}", "03".repeat(8)));
+        check(&Message::Differ { salt, level }, &format!("0307{salted}0202fb2b0101{shown}"));
+        let boot = "09".repeat(16);
+        let confirm =
+            Message::Confirm { salt, wish: Wish::Take(Boot::from_bytes([9; 16])), segments: vec![(segment(), root)] };
+        check(&confirm, &format!("0309{salted}03{boot}0101{journal}fb2c0104{}", "03".repeat(8)));
         let want = Message::Want { segments: vec![(segment(), held.clone())] };
-        check(&want, &format!("020a0101{journal}fb2c0104020007"));
+        check(&want, &format!("030a0101{journal}fb2c0104020007"));
         let tree = Message::Tree { segment: segment(), salt, nodes: vec![(Path::ROOT, vec![(2, [6; 8])])] };
-        check(&tree, &format!("020bSEGMENT{}0104000102{}", "09".repeat(8), "06".repeat(8)));
-        check(&Message::Suspect { segment: segment(), seqs: held }, "020cSEGMENT020007");
-        check(&Message::Offer { extent, bytes: 9 }, "020dSEGMENT010309");
-        check(&Message::Take { extent }, "020eSEGMENT0103");
+        check(&tree, &format!("030bSEGMENT{}0104000102{}", "09".repeat(8), "06".repeat(8)));
+        check(&Message::Suspect { segment: segment(), seqs: held }, "030cSEGMENT020007");
+        check(&Message::Offer { extent, bytes: 9 }, "030dSEGMENT010309");
+        check(&Message::Take { extent }, "030eSEGMENT0103");
         let deletions = Message::Deletions { digest: [5; 16], rows: Vec::new(), asks: true };
-        check(&deletions, &format!("020f{}0001", "05".repeat(16)));
-        check(&Message::DeletionsKnown { digest: [5; 16] }, &format!("0210{}", "05".repeat(16)));
+        check(&deletions, &format!("030f{}0001", "05".repeat(16)));
+        check(&Message::DeletionsKnown { digest: [5; 16] }, &format!("0310{}", "05".repeat(16)));
     }
 
     proptest! {

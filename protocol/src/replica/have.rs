@@ -29,7 +29,7 @@ impl Replica {
         let segment = self.segments.find(&id)?;
         let held = match wish {
             // Who stops or lets go shows everything: what is not shown is not handed over.
-            Wish::Take | Wish::Confirm => segment.held.clone(),
+            Wish::Take(_) | Wish::Confirm => segment.held.clone(),
             Wish::More | Wish::Nothing => segment.settled(self.context.now.instant, self.context.config.repair_grace),
         };
         let root = segment.root().filter(|_| held == segment.held);
@@ -37,8 +37,8 @@ impl Replica {
     }
 
     pub(super) fn on_have(&mut self, from: NodeId, (salt, wish): Shown, segments: Vec<Has>) {
-        if wish == Wish::Take {
-            self.members.note_stopping(from);
+        if let Wish::Take(boot) = wish {
+            self.members.note_stopping(from, boot);
             if self.stop.is_some() {
                 // No round has this name: it says only that the other should not rely on this node.
                 self.context.send(from, Message::Later { salt: Salt::default() });
@@ -56,7 +56,7 @@ impl Replica {
         }
         self.tell_have(from, more, Wish::Nothing);
         // Who stops vouches for nothing: else two that stop at once could each rely on the other.
-        if !confirmed.is_empty() && matches!(wish, Wish::Confirm | Wish::Take) && self.stop.is_none() {
+        if !confirmed.is_empty() && matches!(wish, Wish::Confirm | Wish::Take(_)) && self.stop.is_none() {
             self.context.send(from, Message::Confirm { salt, wish, segments: confirmed });
         }
     }
@@ -90,7 +90,7 @@ impl Replica {
     fn consider_lack(&mut self, from: NodeId, id: SegmentId, lack: &SeqSet, wish: Wish) {
         let is_mine = self.holders(&id).contains(&self.context.id);
         let damaged = self.segments.find(&id).map(|segment| segment.quarantined.clone()).unwrap_or_default();
-        let lack = if is_mine || wish == Wish::Take { lack.clone() } else { lack.intersection(&damaged) };
+        let lack = if is_mine || wish.is_take() { lack.clone() } else { lack.intersection(&damaged) };
         if lack.is_empty() || self.members.full_since.is_some() {
             return;
         }
@@ -116,7 +116,7 @@ impl Replica {
             return Some(RETURNING);
         }
         // Who lets go is in more of a hurry, but not so much that all a returned holder lacks should come twice.
-        let patience = if wish == Wish::Take { TAKE_PATIENCE } else { self.context.config.push_retry * 2 };
+        let patience = if wish.is_take() { TAKE_PATIENCE } else { self.context.config.push_retry * 2 };
         is_live.then_some(patience)
     }
 
@@ -161,7 +161,7 @@ impl Replica {
             let root = self.segments.find(&id).and_then(Segment::root);
             let Some(root) = root.filter(|root| root.salted(word) == shown) else { continue };
             self.confirm(id, from, root);
-            if wish == Wish::Take {
+            if wish.is_take() {
                 self.cover(id, from, root);
             }
         }

@@ -60,7 +60,7 @@ pub(super) struct PeerState {
     pub(super) unable_since: Option<Instant>,
     pub(super) boot: Option<Boot>,
     pub(super) said: Arc<Announcement>,
-    /// In which of its starts it has said that it is about to stop.
+    /// In which of its starts it has last said that it is about to stop.
     stopping: Option<Boot>,
     /// When rows were last sent to it.
     exchanged: Option<Instant>,
@@ -125,10 +125,10 @@ impl Members {
         self.table.row(node).is_some_and(|row| row.state == MemberState::Leaving)
     }
 
-    /// Notes that a member is about to stop.
-    pub(super) fn note_stopping(&mut self, node: NodeId) {
+    /// Notes that a member is about to end one of its starts, which need not be the one that gossip has seen.
+    pub(super) fn note_stopping(&mut self, node: NodeId, boot: Boot) {
         if let Some(peer) = self.peers.get_mut(&node) {
-            peer.stopping = peer.boot;
+            peer.stopping = Some(boot);
         }
     }
 

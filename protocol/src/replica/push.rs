@@ -4,6 +4,7 @@
 //! costs no memory and delays nobody else. Only segments of the present journal are pushed; repair brings older ones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::Replica;
@@ -22,6 +23,8 @@ pub(super) struct Push {
     /// The segments of the present journal. They leave with their expiry.
     outgoing: BTreeMap<SegmentId, Outgoing>,
     lanes: BTreeMap<NodeId, Lane>,
+    /// Those to whom there may be something to send since they were last looked at.
+    stirred: BTreeSet<NodeId>,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +90,14 @@ impl Push {
     }
 }
 
+impl Lane {
+    /// Returns the segment whose turn it is.
+    fn next(&self) -> Option<SegmentId> {
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.owing.range((after, Bound::Unbounded)).next().or_else(|| self.owing.first()).copied()
+    }
+}
+
 impl Outbound {
     fn underway(&self) -> SeqSet {
         self.flights.iter().chain(&self.sending).fold(SeqSet::new(), |set, flight| set.union(&flight.seqs))
@@ -114,9 +125,9 @@ impl Replica {
             self.assign_duties(segment);
             self.acknowledge_due(segment);
         }
-        let lanes: Vec<_> =
-            self.push.lanes.iter().filter(|(_, lane)| !lane.owing.is_empty()).map(|(node, _)| *node).collect();
-        lanes.into_iter().for_each(|peer| self.pump(peer));
+        while let Some(peer) = self.push.stirred.pop_first() {
+            self.pump(peer);
+        }
     }
 
     /// Somebody became able or unable to take batches, or placement moved: all duties are assigned anew.
@@ -159,6 +170,7 @@ impl Replica {
         for (node, _) in &duties {
             outgoing.peers.entry(*node).or_default();
             self.push.lanes.entry(*node).or_default().owing.insert(segment);
+            self.push.stirred.insert(*node);
         }
         outgoing.duties = duties;
     }
@@ -189,18 +201,22 @@ impl Replica {
         if !self.members.is_able(peer) || lane.not_before.is_some_and(|at| at > now) {
             return;
         }
-        let (after, before): (Vec<_>, Vec<_>) = lane.owing.iter().partition(|id| Some(**id) > lane.last);
-        for segment in after.into_iter().chain(before) {
+        for _ in 0..lane.owing.len() {
             let Some(lane) = self.push.lanes.get_mut(&peer) else { return };
             if lane.flying_bytes >= self.context.config.push_window_bytes {
                 return;
             }
+            let Some(segment) = lane.next() else { return };
             lane.last = Some(segment);
             self.pump_segment(peer, segment);
         }
     }
 
     fn pump_segment(&mut self, peer: NodeId, segment: SegmentId) {
+        let outbound = self.push.outgoing.get(&segment).and_then(|outgoing| outgoing.peers.get(&peer));
+        if outbound.is_some_and(|outbound| outbound.sending.is_some() || outbound.asked.is_some()) {
+            return;
+        }
         let owed = self.owed_of(&segment, peer);
         let Some(outbound) = self.push.outgoing.get_mut(&segment).and_then(|outgoing| outgoing.peers.get_mut(&peer))
         else {
@@ -212,7 +228,7 @@ impl Replica {
             return;
         }
         let left = owed.difference(&outbound.underway());
-        if left.is_empty() || outbound.sending.is_some() || outbound.asked.is_some() {
+        if left.is_empty() {
             return;
         }
         let Some(held) = self.segments.find(&segment) else { return };
@@ -276,6 +292,7 @@ impl Replica {
         if let Some(lane) = self.push.lanes.get_mut(&from) {
             lane.flying_bytes = lane.flying_bytes.saturating_sub(freed);
         }
+        self.push.stirred.insert(from);
         self.dirty.insert(segment);
     }
 

@@ -103,7 +103,7 @@ impl Replica {
             }
         }
         for (node, segments) in asks {
-            self.tell_have(node, segments, Wish::Take);
+            self.tell_have(node, segments, Wish::Take(self.context.boot));
         }
         all
     }
