@@ -1,12 +1,14 @@
 //! Regular expressions as Go writes them, compiled within a bound.
 
 mod dialect;
+mod expand;
 
 use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesRegexBuilder};
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::error::PlanError;
+pub(crate) use expand::expand;
 
 /// The most bytes that one compiled expression may take; a larger one is refused. A thousand names joined by `|` fit.
 const REGEX_BYTES_MAX: usize = 2 << 20;

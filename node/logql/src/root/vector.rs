@@ -13,6 +13,7 @@ use regex::Regex;
 use crate::ast::LabelReplace;
 use crate::error::EvalError;
 use crate::plan::{CELLS_MAX, INNER_SERIES_MAX, Root};
+use crate::regexes::expand;
 
 /// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,7 +176,7 @@ fn replaced_labels(labels: &Labels, replace: &LabelReplace, regex: &Regex) -> La
         return labels.clone();
     };
     let mut value = String::new();
-    found.expand(&replace.replacement, &mut value);
+    expand(&found, &replace.replacement, &mut value);
     let others = labels.iter().filter(|(name, _)| *name != replace.target);
     let others = others.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Labels::new(others.chain([(replace.target.clone(), value)]))

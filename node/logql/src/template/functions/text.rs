@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::{DecodeError, Engine as _};
 
 use super::Called;
+use crate::regexes::expand;
 use crate::template::OUTPUT_BYTES_MAX;
 use crate::template::arguments::{Arguments, Mistake};
 use crate::template::scope::Scope;
@@ -59,7 +61,7 @@ pub(super) fn b64enc<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Ca
 pub(super) fn b64dec<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Called<'a> {
     // Go's decoder steps over newlines.
     let encoded: String = values.text(0)?.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-    let bytes = STANDARD.decode(&encoded).map_err(|error| {
+    let bytes = LENIENT.decode(&encoded).map_err(|error| {
         let at = match error {
             DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
             DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => encoded.len() / 4 * 4,
@@ -332,7 +334,7 @@ pub(super) fn regex_replace_all<'a>(scope: &mut Scope<'a, '_>, values: Arguments
             return Err(Mistake::too_long());
         }
         out.push_str(&source[end..whole.start()]);
-        captures.expand(replacement, &mut out);
+        expand(&captures, replacement, &mut out);
         end = whole.end();
         if out.len() > OUTPUT_BYTES_MAX {
             return Err(Mistake::too_long());
@@ -358,3 +360,7 @@ pub(super) fn regex_replace_all_literal<'a>(scope: &mut Scope<'a, '_>, values: A
     out.push_str(&source[end..]);
     text(out)
 }
+
+/// Go's decoder does not mind bits that are left over in the last letter.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));

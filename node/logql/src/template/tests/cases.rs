@@ -96,6 +96,8 @@ pub(super) const RENDERED: &[(&str, &str)] = &[
     ),
     (r#"{{ bytes "3 kB" }} {{ "20MB" | bytes }} {{ bytes "1KiB" }} {{ bytes "42" }}"#, "3000 2e+07 1024 42"),
     (r#"{{ b64enc .a }} {{ "b25l" | b64dec }}"#, "b25l one"),
+    (r#"{{ b64dec "Zh==" }}"#, "f"),
+    (r#"{{ regexReplaceAll "o" "foo" "${}$é." }}"#, "f${}.${}."),
     (
         r#"{{ default "-" "" }} {{ default "-" "foo" }} {{ .nope | default "none" }} {{ default "x" 0 }} {{ default "x" false }}"#,
         "- foo none x x",

@@ -173,6 +173,11 @@ const REPLACED: &[Case] = &[
         "{app=a,foo=x-a-y} 5\n{app=b} 3",
     ),
     (
+        r#"label_replace(sum by (app) (count_over_time({app=~".+"}[10s])), "foo", "$${}$é$1", "app", "(a)")"#,
+        "at 10",
+        "{app=a,foo=${}a} 5\n{app=b} 3",
+    ),
+    (
         r#"label_replace(sum by (app) (count_over_time({app=~".+"}[10s])), "app", "new", "app", "a")"#,
         "at 10",
         "{app=b} 3\n{app=new} 5",
