@@ -204,7 +204,7 @@ impl Draw {
                 },
                 _ => Shape::Steady,
             };
-            loads.push(Load {
+            let mut load = Load {
                 nodes,
                 from: Duration::from_millis(rng.random_range(1_500..4_000)),
                 until: Some(until + Duration::from_secs(rng.random_range(0..10))),
@@ -216,7 +216,10 @@ impl Draw {
                 future_per_mille: if rng.random_bool(0.2) { 50 } else { 0 },
                 copies: rng.random_range(1..=3),
                 retries: rng.random_range(0..3),
-            });
+            };
+            // And with many tenants as with one.
+            load.per_node_per_1000_s = (load.per_node_per_1000_s / u64::from(load.tenants)).max(20);
+            loads.push(load);
         }
         loads
     }
