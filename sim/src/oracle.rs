@@ -57,20 +57,39 @@ struct Batch {
     /// Acknowledged by a node right after a clean stop or its first start, before anybody who never stopped so could know that it
     /// writes: the one thing that completeness cannot see, for the node is to be writable alone.
     is_unseen: bool,
-    /// The slots of the hosts whose disks made it durable, and whether it is whole there still.
-    disks: Vec<(u16, bool)>,
+    /// The disks that made it durable.
+    disks: Vec<Copied>,
     /// When it was last missing in an answer to a query that began after the acknowledgement, and when it was first there.
     absent: Option<u64>,
     present: Option<u64>,
 }
 
+/// What became of a batch on one disk.
+#[derive(Clone, Copy, Debug)]
+struct Copied {
+    /// The slot of the host.
+    disk: u16,
+    /// Whether it is whole there still.
+    is_whole: bool,
+    /// When it became whole there.
+    since: u64,
+}
+
 impl Batch {
     fn copies(&self) -> usize {
-        self.disks.iter().filter(|(_, is_whole)| *is_whole).count()
+        self.whole().count()
+    }
+
+    fn whole(&self) -> impl Iterator<Item = &Copied> {
+        self.disks.iter().filter(|copy| copy.is_whole)
+    }
+
+    fn is_on(&self, host: &NodeId) -> bool {
+        self.disks.iter().any(|copy| slot(host) == Some(usize::from(copy.disk)))
     }
 
     fn is_owed(&self) -> bool {
-        self.acknowledged.is_some() && self.disks.iter().any(|(_, is_whole)| *is_whole)
+        self.acknowledged.is_some() && self.whole().next().is_some()
     }
 }
 
@@ -147,25 +166,28 @@ impl Oracle {
     }
 
     /// A disk has made batches durable.
-    pub fn durable(&mut self, node: NodeId, places: impl IntoIterator<Item = Place>) {
+    pub fn durable(&mut self, now: u64, node: NodeId, places: impl IntoIterator<Item = Place>) {
         for place in places {
-            self.change(place, node, true);
+            self.change(place, node, Some(now));
         }
     }
 
     /// A disk has lost a batch through no fault of the machine.
     pub fn harmed(&mut self, node: NodeId, place: Place) {
-        self.change(place, node, false);
+        self.change(place, node, None);
     }
 
-    fn change(&mut self, place: Place, node: NodeId, becomes_whole: bool) {
-        let Some(slot) = slot(&node).and_then(|slot| u16::try_from(slot).ok()) else { return };
+    /// A batch became whole on a disk at some time, or was lost there.
+    fn change(&mut self, place: Place, node: NodeId, whole_at: Option<u64>) {
+        let Some(disk) = slot(&node).and_then(|slot| u16::try_from(slot).ok()) else { return };
         let Some(batch) = self.find_mut(place) else { return };
         let before = batch.copies();
-        match batch.disks.iter_mut().find(|(disk, _)| *disk == slot) {
-            Some((_, is_whole)) => *is_whole = becomes_whole,
-            None if becomes_whole => batch.disks.push((slot, true)),
-            None => {}
+        match (batch.disks.iter_mut().find(|copy| copy.disk == disk), whole_at) {
+            (Some(copy), None) => copy.is_whole = false,
+            (Some(copy), Some(_)) if copy.is_whole => {}
+            (Some(copy), Some(since)) => (copy.is_whole, copy.since) = (true, since),
+            (None, Some(since)) => batch.disks.push(Copied { disk, is_whole: true, since }),
+            (None, None) => {}
         }
         let (after, is_counted) = (batch.copies(), batch.acknowledged.is_some());
         if is_counted && !self.segments[&place.0].is_expired {
@@ -222,11 +244,11 @@ impl Oracle {
         let Some(batch) = self.find_mut(place) else { return };
         let was_counted = batch.acknowledged.replace(now).is_some();
         batch.is_unseen |= is_unseen;
-        let (whole, disks) = (batch.copies(), batch.disks.clone());
+        let (whole, is_here, disks) = (batch.copies(), batch.is_on(&node), batch.disks.clone());
         if !was_counted && !is_expired {
             self.count(whole);
         }
-        if !disks.iter().any(|(disk, _)| slot(&node) == Some(usize::from(*disk))) {
+        if !is_here {
             self.broken.push(format!("durable before acknowledged: {place:?} is not on the disk of {node:?}"));
         }
         if disks.len() < usize::from(copies) {
@@ -245,7 +267,7 @@ impl Oracle {
         for place in places {
             // One of the holders may have found its copy damaged since it showed it, so keeping it is enough.
             let named = self.find(place).into_iter().flat_map(|batch| &batch.disks);
-            let others = named.map(|(disk, _)| crate::hosts::node(*disk)).filter(|other| *other != node);
+            let others = named.map(|copy| crate::hosts::node(copy.disk)).filter(|other| *other != node);
             let others = others.filter(|other| hosts[other].disk.keeps(place.0, place.1)).count();
             if others < holders.saturating_sub(1).max(1) {
                 self.broken
@@ -277,7 +299,7 @@ impl Oracle {
         };
         let lost: Vec<String> = self
             .owed_batches()
-            .filter(|(place, batch)| !batch.disks.iter().any(|(disk, _)| has(disk, place)))
+            .filter(|(place, batch)| !batch.disks.iter().any(|copy| has(&copy.disk, place)))
             .map(|(place, batch)| {
                 format!("nothing acknowledged is lost: {place:?} is on no disk, {:?} had it", batch.disks)
             })
@@ -331,7 +353,8 @@ impl Oracle {
                 batch.absent = Some(answer.ended);
                 lacking.batches += 1;
                 lacking.staleness = lacking.staleness.max(Duration::from_nanos(answer.ended - acknowledged));
-                let mut whole = batch.disks.iter().filter(|(_, is_whole)| *is_whole).map(|(disk, _)| node(*disk));
+                // What a node got from one whom nobody remembers came too late for the survey.
+                let mut whole = batch.whole().filter(|copy| copy.since <= answer.began).map(|copy| node(copy.disk));
                 if !batch.is_unseen && unsound.is_none() && whole.any(|disk| answer.remembered.contains(&disk)) {
                     unsound = Some(((*segment, seq), batch.disks.clone()));
                 }
@@ -365,7 +388,7 @@ impl Oracle {
             let batches = (0..).zip(&known.batches).filter_map(|(seq, batch)| Some((seq, batch.as_ref()?)));
             let mut lacking = batches.filter(|(seq, batch)| {
                 let is_meant = batch.acknowledged.is_some_and(|at| at <= until) && !batch.is_unseen;
-                is_meant && batch.disks.iter().all(|(_, is_whole)| *is_whole) && !found.contains(*seq)
+                is_meant && batch.disks.iter().all(|copy| copy.is_whole) && !found.contains(*seq)
             });
             if let Some((seq, batch)) = lacking.next() {
                 self.broken.push(format!(
@@ -382,14 +405,13 @@ impl Oracle {
     /// not.
     pub fn untold(&self, segment: &SegmentId, head: u32, holders: &[NodeId], before: u64) -> Option<u32> {
         let batches = &self.segments.get(segment)?.batches;
-        let has_all = |batch: &Batch| {
-            let has = |holder: &NodeId| batch.disks.iter().any(|(disk, _)| slot(holder) == Some(usize::from(*disk)));
-            holders.iter().all(has)
-        };
+        // Of what has rotted at its origin the origin can tell nothing.
+        let at_origin = |batch: &Batch| batch.whole().any(|copy| node(copy.disk) == segment.origin());
+        let is_told = |batch: &Batch| !at_origin(batch) || holders.iter().all(|holder| batch.is_on(holder));
         let mut last = batches.iter().enumerate().skip(head as usize).rev().take(UNTOLD_LOOKED_AT);
         let untold = last.find(|(_, batch)| {
             let old = batch.as_ref().filter(|batch| batch.acknowledged.is_some_and(|at| at <= before));
-            old.is_some_and(|batch| !has_all(batch))
+            old.is_some_and(|batch| !is_told(batch))
         });
         untold.and_then(|(seq, _)| u32::try_from(seq).ok())
     }

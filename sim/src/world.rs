@@ -301,7 +301,7 @@ impl World {
         let host = &mut self.hosts[&id];
         let kept = self.random.disk.random_range(0..=host.writing_count());
         let written = host.crash(kept);
-        self.oracle.durable(id, written);
+        self.oracle.durable(self.nanos, id, written);
         self.gossip.stop(small(id));
         for (load, at, tries) in self.clients.forget(id) {
             self.retry_later(load, at, tries);

@@ -87,7 +87,7 @@ impl World {
             let (Input::Stored(stored) | Input::Adopted { batches: Some(stored), .. }) = input else { continue };
             let disk = &self.hosts[&id].disk;
             let whole = stored.iter().filter(|batch| disk.has(batch.segment, batch.seq));
-            self.oracle.durable(id, whole.map(|batch| (batch.segment, batch.seq)));
+            self.oracle.durable(self.nanos, id, whole.map(|batch| (batch.segment, batch.seq)));
         }
     }
 
