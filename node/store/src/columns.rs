@@ -83,13 +83,18 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Takes a small integer from the front of `input`; most fit in one byte.
+/// Takes a small integer from the front of `input`; most fit in one byte or two.
 #[inline]
 pub(crate) fn take_number(input: &mut &[u8]) -> Result<u64, VarintError> {
     match *input {
         [byte, rest @ ..] if *byte < 0x80 => {
             *input = rest;
             Ok(u64::from(*byte))
+        }
+        // Lines of more than 127 bytes, and times some microseconds apart. A zero behind the first would be no canonical number.
+        [low, high @ 1..0x80, rest @ ..] => {
+            *input = rest;
+            Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
         }
         _ => take_u64(input),
     }
