@@ -40,7 +40,8 @@ impl Keeper {
     ) -> anyhow::Result<Self> {
         let facts = shared.facts.lock().take_all();
         let handle = spawn_chitchat(chitchat_config(&settings, 0), facts, &transport).await?;
-        let (snapshots, random) = (Snapshots::default(), StdRng::from_os_rng());
+        let snapshots = Snapshots::new(settings.gossip_interval * SILENT_INTERVALS);
+        let random = StdRng::from_os_rng();
         Ok(Self {
             settings,
             shared,
@@ -201,6 +202,8 @@ fn chitchat_config(settings: &Settings, starts: u64) -> ChitchatConfig {
 
 /// Meshes are told apart by their secrets.
 const CLUSTER: &str = "logmesh";
+/// A start of a node that is not live for so many intervals is taken for one that is over, if an earlier one is live: 5 s at 250 ms.
+const SILENT_INTERVALS: u32 = 20;
 /// How many ticks pass between calls in company: a second at 250 ms.
 const CALL_TICKS: u64 = 4;
 const ALONE_BEFORE_WARNING: Duration = Duration::from_secs(10);

@@ -1,8 +1,9 @@
 //! What gossip knows of all other nodes at one moment.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chitchat::{Chitchat, ChitchatId, NodeState};
 use logmesh_protocol::id::{Boot, NodeId};
@@ -10,7 +11,7 @@ use logmesh_protocol::id::{Boot, NodeId};
 /// What gossip knows of all other nodes at one moment, sorted by node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// All nodes known to gossip, without ourselves; of several starts of one node the newest.
+    /// All nodes known to gossip, without ourselves; of several starts of one node the newest that is not silent.
     pub peers: Vec<Peer>,
 }
 
@@ -19,7 +20,7 @@ pub struct Snapshot {
 pub struct Peer {
     /// The node.
     pub node: NodeId,
-    /// Its newest start that we know of.
+    /// Its newest start that we know of, or an earlier one if that is heard and the newest is not.
     pub boot: Boot,
     /// Where it says that it can be reached, by UDP and by TCP.
     pub address: SocketAddr,
@@ -30,9 +31,11 @@ pub struct Peer {
 }
 
 /// Makes snapshots, and remembers the last one so that only a change makes a new one.
-#[derive(Default)]
 pub(crate) struct Snapshots {
     seen: BTreeMap<NodeId, Seen>,
+    /// When each start was last live, or first known.
+    heard: HashMap<ChitchatId, Instant>,
+    silent_after: Duration,
 }
 
 /// What a peer was made from.
@@ -44,24 +47,48 @@ struct Seen {
 }
 
 impl Snapshots {
+    /// Remembers nothing yet. A start that is not live for `silent_after` is silent.
+    pub(crate) fn new(silent_after: Duration) -> Self {
+        Self { seen: BTreeMap::new(), heard: HashMap::new(), silent_after }
+    }
+
     /// Returns the new snapshot if anything changed since the last one.
     pub(crate) fn refresh(&mut self, chitchat: &Chitchat, own: NodeId) -> Option<Snapshot> {
         let live: HashSet<&ChitchatId> = chitchat.live_nodes().collect();
-        let mut newest: BTreeMap<NodeId, &NodeState> = BTreeMap::new();
+        self.listen(chitchat, &live);
+        let mut newest: BTreeMap<NodeId, ((bool, u64), &NodeState)> = BTreeMap::new();
         for (id, state) in chitchat.node_states() {
             let Ok(node) = id.node_id.parse::<NodeId>() else { continue };
-            let known = newest.get(&node).map_or(0, |known| known.chitchat_id().generation_id);
-            if node != own && id.generation_id >= known {
-                newest.insert(node, state);
+            // Generations are moments by the node's own wall clock: if that was put back between two starts, the later start has the
+            // lower one, and the higher one is never heard again.
+            let rank = (!self.is_silent(id), id.generation_id);
+            if node != own && newest.get(&node).is_none_or(|(known, _)| rank >= *known) {
+                newest.insert(node, (rank, state));
             }
         }
         let before = self.seen.len();
         self.seen.retain(|node, _| newest.contains_key(node));
         let mut changed = self.seen.len() != before;
-        for (node, state) in newest {
+        for (node, (_, state)) in newest {
             changed |= self.refresh_peer(node, state, live.contains(state.chitchat_id()));
         }
         changed.then(|| Snapshot { peers: self.seen.values().filter_map(|seen| seen.peer.clone()).collect() })
+    }
+
+    fn listen(&mut self, chitchat: &Chitchat, live: &HashSet<&ChitchatId>) {
+        let now = Instant::now();
+        self.heard.retain(|id, _| chitchat.node_states().contains_key(id));
+        for id in chitchat.node_states().keys() {
+            match self.heard.get_mut(id) {
+                Some(heard) if live.contains(id) => *heard = now,
+                Some(_) => {}
+                None => drop(self.heard.insert(id.clone(), now)),
+            }
+        }
+    }
+
+    fn is_silent(&self, id: &ChitchatId) -> bool {
+        self.heard.get(id).is_none_or(|heard| heard.elapsed() > self.silent_after)
     }
 
     fn refresh_peer(&mut self, node: NodeId, state: &NodeState, live: bool) -> bool {

@@ -84,6 +84,18 @@ async fn three_nodes_meet_by_one_seed_and_a_killed_one_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_node_whose_clock_was_put_back_between_two_starts_is_heard_again() {
+    let one = start(settings(1, &[])).await;
+    let before = start(Settings { boot: boot(9), ..settings(2, &[&one]) }).await;
+    wait_until(&one, |seen| is_live(seen, 2)).await;
+    drop(before);
+    let after = start(Settings { boot: boot(4), ..settings(2, &[&one]) }).await;
+    let seen =
+        wait_until(&one, |seen| is_live(seen, 2) && peer(seen, 2).is_some_and(|peer| peer.boot == boot(4))).await;
+    assert_eq!(peer(&seen, 2).map(|peer| peer.address), Some(after.local_addr()));
+}
+
+#[tokio::test]
 async fn facts_spread_change_and_go() {
     let one = start(settings(1, &[])).await;
     let two = start(settings(2, &[&one])).await;
