@@ -21,7 +21,7 @@ const FROM: [(Bug, u64); 20] = [
     (Bug::StandInKeeps, 1),
     (Bug::DroppedTooEarly, 40),
     (Bug::ViewIgnored, 1),
-    (Bug::CleanForEver, 25),
+    (Bug::CleanForEver, 1_051),
     (Bug::QuarantineForgotten, 39),
     (Bug::ExpiredEarly, 13),
     (Bug::DigestOfTheFirst, 7),
