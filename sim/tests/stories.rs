@@ -225,6 +225,21 @@ fn answers_do_without_a_node_that_has_left_and_still_runs() {
     whole(world);
 }
 
+/// It was a member when the query was planned, and had let go of what it wrote when it was to scan that. (Found by the swarm, seed 70001871.)
+#[test]
+fn an_answer_has_what_a_node_wrote_that_leaves_between_its_survey_and_its_scan() {
+    let mut world = mesh(4);
+    write(&mut world, &[0], 40);
+    world.tell(0, Input::Leave);
+    (2..4).for_each(|slow| world.host(slow).slowness = 700_000_000);
+    while !left(&world, 0) {
+        world.ask(1, TimeRange { start: Timestamp::MIN, end: Timestamp::MAX });
+        world.run_for(Duration::from_millis(100));
+    }
+    world.run_for(secs(10));
+    whole(world);
+}
+
 /// Nobody would hand it over.
 #[test]
 fn who_has_left_takes_nothing_more() {
