@@ -60,6 +60,7 @@ pub(crate) struct JsonScanner {
     name: String,
     /// A string with its escapes resolved.
     unescaped: String,
+    shape: Shape,
 }
 
 impl JsonScanner {
@@ -124,15 +125,13 @@ impl<S: FieldSink> Scan<'_, '_, S> {
             self.leave();
             return Ok(());
         }
-        loop {
+        for number in 0.. {
             self.skip_blank();
-            let key = self.string().map_err(|flaw| self.at_end(flaw, None))?;
-            self.skip_blank();
-            self.expect(b':', JsonFlaw::Malformed)?;
+            let key = self.key(number)?;
             self.skip_blank();
             let offered = offered && self.is_worth_a_name(key, prefix)?;
             if offered {
-                self.push_key(key, prefix);
+                self.push_key(key.raw, prefix);
             }
             let begins = self.peek();
             self.value(offered).map_err(|flaw| self.at_end(flaw, begins))?;
@@ -147,6 +146,29 @@ impl<S: FieldSink> Scan<'_, '_, S> {
                 _ => return Err(JsonFlaw::Object),
             }
         }
+        unreachable!("the loop returns")
+    }
+
+    /// Reads a key and the colon behind it. `number`: the place of the field in its object. The keys of the outermost one mostly
+    /// follow each other as in the line before, and what is the same bytes reads the same.
+    fn key(&mut self, number: usize) -> Result<Key, JsonFlaw> {
+        let start = self.at;
+        if self.depth == 1
+            && let Some(known) = self.scratch.shape.known(number)
+            && self.line[start..].starts_with(&known.text)
+        {
+            self.at += known.text.len();
+            let raw = Raw { start: start + 1, end: self.at - 2, escaped: false };
+            return Ok(Key { raw, name_len: known.name_len });
+        }
+        let raw = self.string().map_err(|flaw| self.at_end(flaw, None))?;
+        self.skip_blank();
+        self.expect(b':', JsonFlaw::Malformed)?;
+        let name_len = sanitized_len(&self.line[raw.start..raw.end]).filter(|_| !raw.escaped);
+        if self.depth == 1 && self.at == raw.end + 2 && !raw.escaped {
+            self.scratch.shape.remember(number, &self.line[start..self.at], name_len);
+        }
+        Ok(Key { raw, name_len })
     }
 
     /// Returns the flaw of a field that begins with `begins`: where the line ends within it, the outermost value is what
@@ -233,12 +255,12 @@ impl<S: FieldSink> Scan<'_, '_, S> {
         Ok(())
     }
 
+    #[inline]
     fn digits(&mut self) -> Result<(), JsonFlaw> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start { Err(JsonFlaw::Value) } else { Ok(()) }
+        let rest = &self.line[self.at..];
+        let len = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        self.at += len;
+        if len == 0 { Err(JsonFlaw::Value) } else { Ok(()) }
     }
 
     /// Steps over a string, the quote being next, and returns where its content lies.
@@ -278,21 +300,20 @@ impl<S: FieldSink> Scan<'_, '_, S> {
     }
 
     /// Tells whether the value that comes next could be wanted, so that its name is worth making.
-    fn is_worth_a_name(&mut self, key: Raw, prefix: usize) -> Result<bool, JsonFlaw> {
+    fn is_worth_a_name(&mut self, key: Key, prefix: usize) -> Result<bool, JsonFlaw> {
         match self.peek() {
             Some(b'{') => return Ok(true),
             Some(b'[') => return Ok(false),
             Some(_) | None => {}
         }
-        let content = &self.line[key.start..key.end];
-        let Some(len) = sanitized_len(content).filter(|_| !key.escaped) else { return Ok(true) };
+        let Some(len) = key.name_len else { return Ok(true) };
         Ok(!self.sink.rules_out(if prefix == 0 { len } else { prefix + 1 + len })?)
     }
 
     /// Puts a key behind the name so far, made fit for a label.
     fn push_key(&mut self, key: Raw, prefix: usize) {
         let content = &self.line[key.start..key.end];
-        let JsonScanner { name, unescaped } = &mut *self.scratch;
+        let JsonScanner { name, unescaped, .. } = &mut *self.scratch;
         if prefix > 0 {
             name.push('_');
         }
@@ -313,6 +334,48 @@ struct Raw {
     end: usize,
     escaped: bool,
 }
+
+/// A key that was read.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    raw: Raw,
+    /// How long it is as a label's name (see [`sanitized_len`]).
+    name_len: Option<usize>,
+}
+
+/// The keys of the outermost object, as the lines before had them, by place.
+#[derive(Clone, Debug, Default)]
+struct Shape(Vec<KnownKey>);
+
+#[derive(Clone, Debug, Default)]
+struct KnownKey {
+    /// The key with its quotes and the colon, nothing between them; empty if there was none like that.
+    text: Vec<u8>,
+    name_len: Option<usize>,
+}
+
+impl Shape {
+    fn known(&self, number: usize) -> Option<&KnownKey> {
+        self.0.get(number).filter(|known| !known.text.is_empty())
+    }
+
+    fn remember(&mut self, number: usize, text: &[u8], name_len: Option<usize>) {
+        if number >= SHAPE_KEYS_MAX || text.len() > SHAPE_KEY_BYTES_MAX {
+            return;
+        }
+        if number >= self.0.len() {
+            self.0.resize_with(number + 1, KnownKey::default);
+        }
+        let known = &mut self.0[number];
+        known.text.clear();
+        known.text.extend_from_slice(text);
+        known.name_len = name_len;
+    }
+}
+
+/// How many keys a shape remembers, and how long they may be; others are read anew in each line.
+const SHAPE_KEYS_MAX: usize = 64;
+const SHAPE_KEY_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -391,6 +454,21 @@ mod tests {
             let mut wanted = BTreeMap::new();
             flatten("", &value, &mut wanted);
             prop_assert_eq!(scan(line.as_bytes()), Ok(wanted), "{}", line);
+        }
+
+        #[test]
+        fn the_lines_before_do_not_show(lines in vec(prop_oneof![
+            object(value()).prop_map(|value| value.to_string()),
+            "(\\{|\\[)?(\"[ab\\\\]{0,2}\" ?: ?[1\"{},]{0,3},? ?){0,4}(\\}|\\])?",
+        ], 1..6)) {
+            let mut scanner = JsonScanner::default();
+            for line in &lines {
+                let mut taken = Taken::default();
+                let found = scanner.scan(line.as_bytes(), &mut taken);
+                let mut alone = Taken::default();
+                prop_assert_eq!(found, JsonScanner::default().scan(line.as_bytes(), &mut alone), "{}", line);
+                prop_assert_eq!(taken.0, alone.0, "{}", line);
+            }
         }
 
         #[test]

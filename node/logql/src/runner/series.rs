@@ -45,6 +45,8 @@ pub(super) struct SeriesTable {
     places: HashMap<Vec<u8>, usize>,
     series: Vec<Series>,
     scratch: Vec<u8>,
+    /// The key and the place of the series of the row before.
+    last: Option<(Vec<u8>, usize)>,
 }
 
 /// One series. What is counted for a row is added at the first step whose range covers it and taken off behind the last,
@@ -62,7 +64,7 @@ struct Series {
 impl SeriesTable {
     pub(super) fn new(key: Grouping, kept: Kept, grid: Grid, budget: Arc<Budget>) -> Self {
         let (places, series, scratch) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { key, kept, steps: grid.len(), budget, places, series, scratch }
+        Self { key, kept, steps: grid.len(), budget, places, series, scratch, last: None }
     }
 
     pub(super) fn key(&self) -> &Grouping {
@@ -76,13 +78,33 @@ impl SeriesTable {
     /// Returns the place of the series to which a row with these labels belongs.
     pub(super) fn place<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Result<usize, EvalError> {
         let key = &self.key;
-        let mut pairs: Vec<(&str, &str)> = labels.filter(|(name, value)| !value.is_empty() && key.has(name)).collect();
+        let mut labels = labels.filter(|(name, value)| !value.is_empty() && key.has(name));
+        // Most keys are one label or two: those need no list of their own.
+        let (mut few, mut many) = ([("", ""); FEW], Vec::new());
+        let mut len = 0;
+        for pair in labels.by_ref().take(FEW) {
+            few[len] = pair;
+            len += 1;
+        }
+        if len == FEW {
+            many.extend(few.into_iter().chain(labels));
+        }
+        let pairs = if len == FEW { &mut many[..] } else { &mut few[..len] };
         pairs.sort_unstable();
         self.scratch.clear();
-        for (name, value) in &pairs {
+        for (name, value) in pairs.iter() {
             put_metadata(&mut self.scratch, name, value);
         }
+        // Rows of one series often follow each other.
+        if let Some((key, at)) = &self.last
+            && *key == self.scratch
+        {
+            return Ok(*at);
+        }
         if let Some(at) = self.places.get(&self.scratch) {
+            let last = self.last.get_or_insert_default();
+            last.0.clone_from(&self.scratch);
+            last.1 = *at;
             return Ok(*at);
         }
         let at = self.series.len();
@@ -93,7 +115,7 @@ impl SeriesTable {
         self.places.insert(self.scratch.clone(), at);
         let cells = |wanted: bool| vec![0; if wanted { self.steps + 1 } else { 0 }];
         self.series.push(Series {
-            labels: Labels::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))),
+            labels: Labels::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))),
             counts: cells(matches!(self.kept, Kept::Count | Kept::Bytes)),
             bytes: cells(self.kept == Kept::Bytes),
             panes: Vec::new(),
@@ -170,6 +192,9 @@ impl Series {
         })
     }
 }
+
+/// How many labels of a key are sorted without a list.
+const FEW: usize = 8;
 
 fn sum_up(cells: &mut [u64]) {
     let mut sum = 0u64;
