@@ -74,6 +74,8 @@ pub struct Known<'a> {
     pub table: &'a MemberTable,
     /// How each node stands, the coordinator itself among them. A member that is left out counts as away.
     pub standings: &'a BTreeMap<NodeId, Standing>,
+    /// The [`MemberTable::losses`] under which the heads of those who did not answer were heard: the table may have learned since.
+    pub losses: [u8; 16],
     /// How many copies each segment has.
     pub copies: u8,
     /// The range of the query.

@@ -282,6 +282,8 @@ impl World {
         let had_left = std::mem::take(&mut host.has_left);
         host.is_established = is_founding || host.is_established && !(was_clean || is_empty || had_left);
         host.start(nanos, seed);
+        // It may have told that it was stopping in order, and then have taken that back unheard.
+        host.is_established &= host.replica.as_ref().is_some_and(logmesh_protocol::replica::Replica::is_heard);
         let (boot, is_established) = (host.boot, host.is_established);
         self.has_strangers |= !is_established;
         self.gossip.start(index, boot, !is_empty);

@@ -75,6 +75,8 @@ pub(crate) enum QueryError {
 /// What the machine knows of the others when a query begins.
 struct Others {
     table: MemberTable,
+    /// The losses that it knows of.
+    losses: [u8; 16],
     live: Vec<NodeId>,
     /// Of all but this node: since when it is away, and what it last told.
     last_heard: BTreeMap<NodeId, (Option<Timestamp>, Heads)>,
@@ -147,8 +149,8 @@ impl Coordinator {
             let away = Standing::Away { since: *since, heads: heads.clone() };
             standings.entry(*node).or_insert(away);
         }
-        let (table, copies) = (&others.table, self.copies);
-        Ok(plan::assign(&Known { table, standings: &standings, copies, range }))
+        let (table, losses, copies) = (&others.table, others.losses, self.copies);
+        Ok(plan::assign(&Known { table, standings: &standings, losses, copies, range }))
     }
 
     async fn others(&self) -> Result<Others, QueryError> {
@@ -160,7 +162,8 @@ impl Coordinator {
                 let since = member.since.filter(|_| !member.live).map(|since| wall(now, since));
                 (member.node, (since, replica.heads_of(member.node)))
             });
-            Others { table: replica.members_table().clone(), live: live.collect(), last_heard: heard.collect() }
+            let table = replica.members_table().clone();
+            Others { losses: table.losses(), table, live: live.collect(), last_heard: heard.collect() }
         });
         let mut others = others.await.ok_or(QueryError::Stopping)?;
         // Whom gossip knows and the table does not (yet) may hold records all the same: it is asked, or counts as away.

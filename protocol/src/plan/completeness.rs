@@ -112,8 +112,8 @@ pub(super) fn judge(known: &Known<'_>, missing: &BTreeMap<NodeId, u64>) -> Compl
     let copies = usize::from(known.copies).min(known.table.placed().len());
     for (node, reason) in &absent {
         let at_least_batches = nowhere(node);
-        // What heads leave out had all its copies: so long as fewer have not answered than there are copies, one is here.
-        let told = unanswered < copies && at_least_batches == 0;
+        // What heads leave out had all its copies: so long as fewer have not answered than there are copies, and none was lost, one is here.
+        let told = unanswered < copies && at_least_batches == 0 && known.losses == known.table.losses();
         let included_until = if told { heads_at(known, *node) } else { None };
         completeness.note(MissingFrom { node: *node, reason: *reason, included_until, at_least_batches });
     }

@@ -330,7 +330,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn query(world: &World, at: u8, silent: u8) -> Result<(), TestCaseError> {
     let standings = world.standings(at, silent);
     let table = &world.nodes[&at].disk.table;
-    let assignment = assign(&Known { table, standings: &standings, copies: COPIES, range: RANGE });
+    let assignment =
+        assign(&Known { table, standings: &standings, losses: table.losses(), copies: COPIES, range: RANGE });
     let read = world.scan(&assignment);
     prop_assert_eq!(assignment.completeness.complete, assignment.completeness.warnings().is_empty());
     if !assignment.completeness.complete {

@@ -180,6 +180,11 @@ impl Replica {
         self.heads_heard(node)
     }
 
+    /// Tells whether another member has what this node last said of itself: if not, others may take it to have stopped in order.
+    pub fn is_heard(&self) -> bool {
+        self.members.is_known
+    }
+
     /// Returns the member table.
     pub fn members_table(&self) -> &MemberTable {
         &self.members.table

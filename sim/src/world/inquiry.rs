@@ -33,6 +33,8 @@ pub(super) struct Inquiry {
     /// When the present round of questions began.
     asked_at: u64,
     table: MemberTable,
+    /// The losses that it knew of then.
+    losses: [u8; 16],
     live: Vec<NodeId>,
     heard: BTreeMap<NodeId, Heads>,
     /// Those that did not answer, of all attempts.
@@ -135,6 +137,7 @@ impl World {
             attempts: 0,
             asked_at: self.nanos,
             table: MemberTable::new(),
+            losses: [0; 16],
             live: Vec::new(),
             heard: BTreeMap::new(),
             silent: BTreeSet::new(),
@@ -152,6 +155,7 @@ impl World {
         let Some(replica) = &self.hosts[&inquiry.coordinator].replica else { return };
         inquiry.attempts += 1;
         inquiry.table = replica.members_table().clone();
+        inquiry.losses = inquiry.table.losses();
         let known = replica.members();
         let others = known.iter().filter(|member| member.node != inquiry.coordinator);
         inquiry.heard = others.map(|member| (member.node, replica.heads_of(member.node))).collect();
@@ -385,7 +389,8 @@ impl Inquiry {
         for (node, heads) in &self.heard {
             standings.entry(*node).or_insert(Standing::Away { since: None, heads: heads.clone() });
         }
-        let known = Known { table: &self.table, standings: &standings, copies, range: self.range };
+        let (table, losses, range) = (&self.table, self.losses, self.range);
+        let known = Known { table, standings: &standings, losses, copies, range };
         self.assignment = Some(plan::assign(&known));
         Next::Ask(self.scanners().into_iter().collect())
     }
