@@ -46,9 +46,8 @@ impl Replica {
             self.journal.forget(id.window);
         }
         let retention = self.context.config.retention;
-        let first = |id: &SegmentId| id.window.end().saturating_add(retention) > now;
         let instant = self.context.now.instant;
-        self.lacking.retain(|id, at| first(id) && instant.since(*at) < LACKING_KEPT);
+        self.lacking.retain(|id, at| !id.is_expired(now, retention) && instant.since(*at) < LACKING_KEPT);
     }
 }
 

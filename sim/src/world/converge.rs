@@ -84,7 +84,7 @@ impl World {
                 .disk
                 .ids()
                 .map(|(segment, ..)| segment)
-                .filter(|segment| segment.window.end().saturating_add(retention) <= now)
+                .filter(|segment| segment.is_expired(now, retention))
                 .collect();
             gone.into_iter().for_each(|segment| self.oracle.expired(segment));
         }
