@@ -120,7 +120,7 @@ impl Replica {
         }
         match input {
             Input::View(view) => self.on_view(view),
-            Input::News(view) => self.on_news(view),
+            Input::News(news) => self.on_news(news),
             Input::Append(append) => self.append(append),
             Input::Stored(batches) => self.on_stored(batches),
             Input::StoreFailed { from, batches, full } => self.on_store_failed(from, &batches, full),

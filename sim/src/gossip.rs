@@ -2,15 +2,15 @@
 //! and phi-accrual detection from the silence since the last heartbeat and the usual time between two.
 //!
 //! Of each other node a node knows the latest heartbeat and the latest version of what it told. An exchange takes the later of both,
-//! which is all that scuttlebutt does while everything fits a datagram. Kept as plain arrays, it costs a node with a thousand others
-//! about a microsecond.
+//! which is all that scuttlebutt does while everything fits a datagram. A thousand nodes do twelve thousand exchanges a second, of a
+//! thousand entries each: what an exchange touches is kept in arrays of the smallest numbers that will do.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmesh_protocol::id::Boot;
-use logmesh_protocol::replica::{Announcement, Peer, View};
+use logmesh_protocol::id::{Boot, NodeId};
+use logmesh_protocol::replica::{Announcement, Peer};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -21,8 +21,12 @@ use crate::hosts::node;
 pub(crate) struct Gossip {
     minds: Vec<Mind>,
     told: Vec<Told>,
+    /// The latest start of each: its first heartbeat and its number.
+    starts: Vec<(i16, u16)>,
     /// The seeds of all who join.
     founders: Vec<u16>,
+    /// When somebody last told of more than heads, in milliseconds.
+    weighty_at: i32,
 }
 
 /// What one node has told, by version. The first versions are forgotten once everybody knows later ones.
@@ -31,8 +35,10 @@ struct Told {
     /// The version of the first that is kept.
     first: u32,
     said: VecDeque<(Boot, Arc<Announcement>)>,
-    /// The last start and the heartbeats of it, as one number that only grows.
-    pulse: i32,
+    /// The latest heartbeat. They are counted over all starts, and all counts are lowered before there are too many.
+    pulse: i16,
+    /// The starts before the latest, each with its first heartbeat and its number.
+    earlier: Vec<(i16, u16)>,
 }
 
 /// What one node has heard. All arrays go by slot.
@@ -40,25 +46,38 @@ struct Told {
 struct Mind {
     is_up: bool,
     ticks: u64,
-    /// The latest heartbeat of each: the start it was of, then its number; 0 is none.
-    beats: Vec<i32>,
+    /// The latest heartbeat of each.
+    beats: Vec<i16>,
     /// The latest heartbeats as of the last tick: all calls of a tick leave before the first answer comes.
-    called_with: Vec<i32>,
+    called_with: Vec<i16>,
+    /// How many later heartbeats came since that was last judged, and in which of the exchanges since then the last one did.
+    fresh: Vec<u8>,
+    freshest: Vec<u8>,
+    /// When these exchanges were, in milliseconds.
+    heard_at: Vec<i32>,
     /// The latest version of what each told; 0 is nothing.
     versions: Vec<i32>,
-    /// When a later heartbeat last came, in milliseconds; since when they are counted, and how many came since.
-    last: Vec<i32>,
-    since: Vec<i32>,
-    counts: Vec<i32>,
-    /// The start of each whose heartbeats are counted.
-    starts: Vec<i32>,
-    is_live: Vec<bool>,
+    standings: Vec<Standing>,
     /// What the machine was told.
     views: Vec<Viewed>,
-    /// Whose addresses were ever known.
-    contacts: Vec<bool>,
     live: Vec<u16>,
     dead: Vec<u16>,
+    /// Whether somebody was found to be live, to be away or to have started anew since the machine was last told.
+    has_moved: bool,
+}
+
+/// What a node makes of the heartbeats of one other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// When a later heartbeat last came, in milliseconds; since when they are counted, and how many came since.
+    last: i32,
+    since: i32,
+    count: u16,
+    /// The start of which they are counted.
+    start: u16,
+    is_live: bool,
+    /// Whether its address was ever known.
+    is_contact: bool,
 }
 
 /// What the machine was last told of one other node.
@@ -84,7 +103,8 @@ impl Gossip {
             self.founders.push(u16::try_from(self.minds.len()).expect("slots are small"));
         }
         self.minds.push(Mind::default());
-        self.told.push(Told { first: 1, ..Told::default() });
+        self.told.push(Told { first: 1, pulse: NEVER, ..Told::default() });
+        self.starts.push((NEVER, 0));
         let count = self.minds.len();
         for mind in &mut self.minds {
             mind.grow(count);
@@ -92,18 +112,21 @@ impl Gossip {
     }
 
     /// A host starts: it knows nothing but addresses, those of the seeds if it was wiped.
-    pub(crate) fn start(&mut self, slot: u16, boot: Boot, knows_addresses: bool) {
-        let count = self.minds.len();
-        let told = &mut self.told[usize::from(slot)];
-        told.pulse = ((told.pulse >> START_SHIFT) + 1) << START_SHIFT;
-        let mut contacts = std::mem::take(&mut self.minds[usize::from(slot)].contacts);
-        contacts.iter_mut().for_each(|known| *known &= knows_addresses);
-        self.founders.iter().for_each(|founder| contacts[usize::from(*founder)] = true);
-        contacts[usize::from(slot)] = false;
-        let mut mind = Mind { is_up: true, contacts, ..Mind::default() };
-        mind.grow(count);
-        self.minds[usize::from(slot)] = mind;
-        self.tell(slot, boot, Announcement::default());
+    pub(crate) fn start(&mut self, slot: u16, boot: Boot, knows_addresses: bool, now: u64) {
+        let at = usize::from(slot);
+        let begun = (self.beat(slot), self.starts[at].1 + 1);
+        let before = std::mem::replace(&mut self.starts[at], begun);
+        self.told[at].earlier.push(before);
+        let known = std::mem::take(&mut self.minds[at].standings);
+        let mut mind = Mind { is_up: true, ..Mind::default() };
+        mind.grow(self.minds.len());
+        for (standing, known) in mind.standings.iter_mut().zip(known) {
+            standing.is_contact = known.is_contact && knows_addresses;
+        }
+        self.founders.iter().for_each(|founder| mind.standings[usize::from(*founder)].is_contact = true);
+        mind.standings[at].is_contact = false;
+        self.minds[at] = mind;
+        self.tell(slot, boot, Announcement::default(), now);
     }
 
     /// A host is down.
@@ -111,9 +134,35 @@ impl Gossip {
         self.minds[usize::from(slot)].is_up = false;
     }
 
+    /// Counts a heartbeat of a host, and returns it.
+    fn beat(&mut self, slot: u16) -> i16 {
+        let at = usize::from(slot);
+        if self.told[at].pulse == i16::MAX {
+            // Those of more than half an hour ago need not be told apart.
+            let lower = |beat: &mut i16| {
+                if *beat != NEVER {
+                    *beat = beat.saturating_sub(LOWERED_BY).max(NEVER + 1);
+                }
+            };
+            self.minds.iter_mut().for_each(|mind| lower(&mut mind.beats[at]));
+            self.minds.iter_mut().filter_map(|mind| mind.called_with.get_mut(at)).for_each(lower);
+            let told = &mut self.told[at];
+            lower(&mut told.pulse);
+            lower(&mut self.starts[at].0);
+            told.earlier.iter_mut().for_each(|(first, _)| lower(first));
+        }
+        self.told[at].pulse += 1;
+        self.told[at].pulse
+    }
+
     /// A host tells something about itself, in place of what it told before.
-    pub(crate) fn tell(&mut self, slot: u16, boot: Boot, said: Announcement) {
+    pub(crate) fn tell(&mut self, slot: u16, boot: Boot, said: Announcement, now: u64) {
         let told = &mut self.told[usize::from(slot)];
+        let is_heads_alone =
+            |(then, before): &(_, Arc<Announcement>)| *then == boot && said.differs_in_heads_alone(before);
+        if !told.said.back().is_some_and(is_heads_alone) {
+            self.weighty_at = millis(now);
+        }
         told.said.push_back((boot, Arc::new(said)));
         let version = i32::try_from(told.first as usize + told.said.len() - 1).expect("fewer than 2^31 versions");
         self.minds[usize::from(slot)].versions[usize::from(slot)] = version;
@@ -136,11 +185,10 @@ impl Gossip {
 
     /// An interval has passed for a host: whom it calls now.
     pub(crate) fn tick(&mut self, slot: u16, now: u64, rng: &mut ChaCha8Rng) -> Vec<u16> {
-        self.told[usize::from(slot)].pulse += 1;
-        let pulse = self.told[usize::from(slot)].pulse;
+        let pulse = self.beat(slot);
         let mind = &mut self.minds[usize::from(slot)];
         mind.ticks += 1;
-        mind.judge(slot, millis(now));
+        mind.judge(slot, millis(now), |at, beat| start_of(&self.starts, &self.told, at, beat));
         mind.beats[usize::from(slot)] = pulse;
         mind.called_with.clone_from(&mind.beats);
         let mut called = Vec::new();
@@ -156,9 +204,9 @@ impl Gossip {
         // The shell calls those whom gossip does not hear: alone often, in company rarely.
         let calls = if mind.live.is_empty() { CALLS_ALONE } else { usize::from(mind.ticks.is_multiple_of(CALL_TICKS)) };
         if calls > 0 {
-            let unheard: Vec<u16> =
-                (0..).zip(&mind.contacts).filter(|(_, known)| **known).map(|(slot, _)| slot).collect();
-            let unheard: Vec<u16> = unheard.into_iter().filter(|slot| !mind.is_live[usize::from(*slot)]).collect();
+            let standings = (0..).zip(&mind.standings);
+            let unheard = standings.filter(|(_, other)| other.is_contact && !other.is_live);
+            let unheard: Vec<u16> = unheard.map(|(slot, _)| slot).collect();
             sample(&unheard, calls, rng, &mut called);
         }
         called
@@ -177,8 +225,7 @@ impl Gossip {
         }
         let now = millis(now);
         // Whoever handles a message counts a heartbeat.
-        self.told[b].pulse += 1;
-        let (pulse_a, pulse_b) = (self.told[a].pulse, self.told[b].pulse);
+        let (pulse_a, pulse_b) = (self.told[a].pulse, self.beat(exchange.called));
         let (caller, called) = pair(&mut self.minds, a, b);
         (caller.beats[a], called.beats[b]) = (pulse_a, pulse_b);
         called.hear_beats(&caller.called_with, now);
@@ -191,24 +238,33 @@ impl Gossip {
         }
     }
 
-    /// Returns what a host's machine was not told yet.
-    pub(crate) fn news(&mut self, slot: u16) -> Option<View> {
+    /// Returns what a host's machine was not told yet, in order. In a large mesh, heads alone can wait for some ticks: there are always
+    /// some, and to look for them takes as long as to take in all of them.
+    pub(crate) fn news(&mut self, slot: u16, now: u64) -> Vec<(NodeId, Peer)> {
         let mind = &mut self.minds[usize::from(slot)];
-        let mut view = View::default();
-        for at in 0..mind.versions.len() {
-            let now = Viewed { version: mind.versions[at], live: mind.is_live[at] };
-            if at == usize::from(slot) || now.version == 0 || now == mind.views[at] {
+        let pause = (mind.versions.len() / CROWD).clamp(1, NEWS_TICKS_MAX) as u64;
+        let is_quiet = !mind.has_moved && millis(now) - self.weighty_at > SPREADING;
+        let mut news = Vec::new();
+        if is_quiet && !mind.ticks.is_multiple_of(pause) {
+            return news;
+        }
+        mind.has_moved = false;
+        let heard = mind.versions.iter().zip(&mind.standings).zip(&mut mind.views);
+        for (at, ((version, standing), view)) in (0..).zip(heard) {
+            let now = Viewed { version: *version, live: standing.is_live };
+            if at == slot || now.version == 0 || now == *view {
                 continue;
             }
-            mind.views[at] = now;
-            let told = &self.told[at];
+            *view = now;
+            let told = &self.told[usize::from(at)];
             let version = u32::try_from(now.version).expect("versions are positive");
             let (boot, said) =
                 told.said.get(version.saturating_sub(told.first) as usize).expect("kept while anybody is at it");
-            let id = node(u16::try_from(at).expect("slots are small"));
-            view.peers.insert(id, Peer { live: now.live, boot: *boot, said: said.clone() });
+            news.push((node(at), Peer { live: now.live, boot: *boot, said: said.clone() }));
         }
-        (!view.peers.is_empty()).then_some(view)
+        // Ids go by slot, but for those of the first few hundred.
+        news.sort_unstable_by_key(|(node, _)| *node);
+        news
     }
 
     /// Returns how many others a host takes to be up.
@@ -219,24 +275,27 @@ impl Gossip {
 
 impl Mind {
     fn grow(&mut self, count: usize) {
-        for array in
-            [&mut self.beats, &mut self.versions, &mut self.last, &mut self.since, &mut self.counts, &mut self.starts]
-        {
-            array.resize(count, 0);
-        }
-        self.is_live.resize(count, false);
+        self.beats.resize(count, NEVER);
+        self.fresh.resize(count, 0);
+        self.freshest.resize(count, 0);
+        self.versions.resize(count, 0);
+        self.standings.resize(count, Standing::default());
         self.views.resize(count, Viewed::default());
-        self.contacts.resize(count, false);
     }
 
     /// Takes the later heartbeats. Without branches, so that the compiler can do several at once.
-    fn hear_beats(&mut self, other: &[i32], now: i32) {
-        let own = self.beats.iter_mut().zip(&mut self.last).zip(&mut self.counts);
-        for (((beat, last), count), theirs) in own.zip(other) {
+    fn hear_beats(&mut self, other: &[i16], now: i32) {
+        if self.heard_at.len() == usize::from(u8::MAX) {
+            self.take_fresh();
+        }
+        let exchange = self.heard_at.len() as u8;
+        self.heard_at.push(now);
+        let own = self.beats.iter_mut().zip(&mut self.fresh).zip(&mut self.freshest);
+        for (((beat, fresh), freshest), theirs) in own.zip(other) {
             let is_later = *theirs > *beat;
             *beat = (*beat).max(*theirs);
-            *last = if is_later { now } else { *last };
-            *count += i32::from(is_later);
+            *fresh = fresh.wrapping_add(u8::from(is_later));
+            *freshest = if is_later { exchange } else { *freshest };
         }
     }
 
@@ -247,48 +306,92 @@ impl Mind {
         }
     }
 
-    /// Judges of all others whether they are up.
-    fn judge(&mut self, slot: u16, now: i32) {
-        self.live.clear();
-        self.dead.clear();
-        for at in 0..self.beats.len() {
-            let beat = self.beats[at];
-            if at == usize::from(slot) || beat == 0 {
+    /// Takes into account which heartbeats came.
+    fn take_fresh(&mut self) {
+        let fresh = self.fresh.iter_mut().zip(&self.freshest);
+        for (standing, (fresh, freshest)) in self.standings.iter_mut().zip(fresh) {
+            if *fresh > 0 {
+                standing.hear(std::mem::take(fresh), self.heard_at[usize::from(*freshest)]);
+            }
+        }
+        self.heard_at.clear();
+    }
+
+    /// Judges of all others whether they are up. `start_of` tells to which start a heartbeat belongs.
+    fn judge(&mut self, slot: u16, now: i32, start_of: impl Fn(usize, i16) -> u16) {
+        let mut has_moved = false;
+        let fresh = self.fresh.iter_mut().zip(&self.freshest);
+        let others = self.standings.iter_mut().zip(&self.beats).zip(fresh).enumerate();
+        for (at, ((standing, beat), (fresh, freshest))) in others {
+            if at == usize::from(slot) || *beat == NEVER {
                 continue;
             }
-            self.contacts[at] = true;
-            let start = beat >> START_SHIFT;
-            if start != self.starts[at] {
+            if *fresh > 0 {
+                standing.hear(std::mem::take(fresh), self.heard_at[usize::from(*freshest)]);
+            }
+            let start = start_of(at, *beat);
+            if start != standing.start {
                 // Another start, another id to chitchat: it is live once an interval is known.
-                (self.starts[at], self.counts[at], self.since[at], self.is_live[at]) = (start, 0, self.last[at], false);
+                let last = standing.last;
+                *standing = Standing { last, since: last, count: 0, start, is_live: false, is_contact: true };
+                has_moved = true;
             }
-            let is_live = self.is_heard(at, now);
-            if self.is_live[at] && !is_live {
-                (self.counts[at], self.since[at]) = (0, self.last[at]);
-            }
-            self.is_live[at] = is_live;
-            let list = if is_live { &mut self.live } else { &mut self.dead };
-            list.push(at as u16);
+            has_moved |= standing.judge(now);
         }
+        self.heard_at.clear();
+        if has_moved {
+            self.has_moved = true;
+            let heard = (0..).zip(self.standings.iter().zip(&self.beats));
+            let heard = heard.filter(|(at, (_, beat))| *at != slot && **beat != NEVER);
+            let (live, dead): (Vec<_>, Vec<_>) = heard.partition(|(_, (standing, _))| standing.is_live);
+            self.live = live.into_iter().map(|(at, _)| at).collect();
+            self.dead = dead.into_iter().map(|(at, _)| at).collect();
+        }
+    }
+}
+
+impl Standing {
+    /// Counts later heartbeats, the last of which came at `last`.
+    fn hear(&mut self, count: u8, last: i32) {
+        (self.count, self.last) = (self.count.saturating_add(u16::from(count)), last);
+    }
+
+    /// Judges whether it is up; tells whether that is another judgement than before.
+    fn judge(&mut self, now: i32) -> bool {
+        let is_live = self.is_heard(now);
+        if self.is_live && !is_live {
+            (self.count, self.since) = (0, self.last);
+        }
+        std::mem::replace(&mut self.is_live, is_live) != is_live
     }
 
     /// Tells whether phi, the silence divided by the usual time between two heartbeats, is below the threshold.
-    fn is_heard(&mut self, at: usize, now: i32) -> bool {
-        let (count, window) = (self.counts[at], self.last[at] - self.since[at]);
+    fn is_heard(&mut self, now: i32) -> bool {
+        let (count, window) = (self.count, self.last - self.since);
         if count == 0 {
             return false;
         }
-        if !self.is_live[at] && window > COUNTED_MAX {
+        if !self.is_live && window > COUNTED_MAX {
             // The silence of one that was away is no interval.
-            (self.counts[at], self.since[at]) = (0, self.last[at]);
+            (self.count, self.since) = (0, self.last);
             return false;
         }
         if count >= WINDOW {
-            (self.counts[at], self.since[at]) = (count / 2, self.last[at] - window / 2);
+            (self.count, self.since) = (count / 2, self.last - window / 2);
         }
-        let silence = i64::from(now - self.last[at]);
+        let silence = i64::from(now - self.last);
         silence * i64::from(count + PRIOR) <= PHI * (i64::from(window) + i64::from(PRIOR) * INTERVAL_MILLIS)
     }
+}
+
+/// Returns the number of the start to which a heartbeat of a node belongs.
+fn start_of(starts: &[(i16, u16)], told: &[Told], at: usize, beat: i16) -> u16 {
+    let (first, number) = starts[at];
+    if beat >= first {
+        return number;
+    }
+    let earlier = told[at].earlier.iter().rev().find(|(first, _)| *first <= beat);
+    earlier.map_or(0, |(_, number)| *number)
 }
 
 /// Draws so many of `from`, each at most once.
@@ -323,16 +426,24 @@ const PHI: i64 = 16;
 /// With how many live nodes each exchanges in an interval: chitchat's `GOSSIP_COUNT`.
 const GOSSIP_COUNT: usize = 3;
 /// How many intervals of the usual length are taken for granted: chitchat's prior.
-const PRIOR: i32 = 5;
+const PRIOR: u16 = 5;
 /// Longer silences do not count as intervals: chitchat's `max_interval`.
 const COUNTED_MAX: i32 = 10_000;
 /// How many intervals are remembered: chitchat's `sampling_window_size`.
-const WINDOW: i32 = 1_000;
+const WINDOW: u16 = 1_000;
 /// As `node/gossip` calls those who are not heard.
 const CALL_TICKS: u64 = 4;
 const CALLS_ALONE: usize = 3;
-/// The bits of a pulse that count heartbeats within a start.
-const START_SHIFT: u32 = 20;
+/// The heartbeat of one who was never heard.
+const NEVER: i16 = i16::MIN;
+/// When they get too many, the counts of heartbeats are lowered by so much: more than a node has in half an hour.
+const LOWERED_BY: i16 = i16::MAX;
+/// With so many nodes more, heads alone wait for one tick more.
+const CROWD: usize = 32;
+/// For how many ticks they wait at most: for a second.
+const NEWS_TICKS_MAX: usize = 4;
+/// How long it may take until all have heard what was told, in milliseconds.
+const SPREADING: i32 = 30_000;
 /// After so many versions it is looked whether the first can be forgotten.
 const TOLD_KEPT: usize = 256;
 
@@ -355,13 +466,18 @@ mod tests {
             for seed in 0..RUNS {
                 let mut mesh = Mesh::new(count, lost_per_mille, seed);
                 mesh.run_for(WARM_UP);
-                mesh.gossip.tell(0, Boot::from_bytes([1; 16]), Announcement { full: true, ..Announcement::default() });
+                mesh.gossip.tell(
+                    0,
+                    Boot::from_bytes([1; 16]),
+                    Announcement { full: true, ..Announcement::default() },
+                    0,
+                );
                 let version = mesh.gossip.minds[0].versions[0];
                 spreading.add(mesh.times(1..count, |mind| mind.versions[0] == version));
                 mesh.run_for(2_000);
                 let last = count - 1;
                 mesh.gossip.stop(last);
-                noticing.add(mesh.times(0..last, |mind| !mind.is_live[usize::from(last)]));
+                noticing.add(mesh.times(0..last, |mind| !mind.standings[usize::from(last)].is_live));
             }
             let figures = [noticing.figures(), spreading.figures()].concat();
             let figures: Vec<String> = figures.iter().map(u64::to_string).collect();
@@ -409,7 +525,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let mut gossip = Gossip::default();
             (0..count).for_each(|slot| gossip.add(slot == 0));
-            (0..count).for_each(|slot| gossip.start(slot, Boot::from_bytes([1; 16]), true));
+            (0..count).for_each(|slot| gossip.start(slot, Boot::from_bytes([1; 16]), true, 0));
             let phases = (0..count).map(|_| rng.random_range(0..250)).collect();
             Self { gossip, rng, lost_per_mille, millis: 1_000, phases }
         }

@@ -286,7 +286,7 @@ impl World {
         host.is_established &= host.replica.as_ref().is_some_and(logmesh_protocol::replica::Replica::is_heard);
         let (boot, is_established) = (host.boot, host.is_established);
         self.has_strangers |= !is_established;
-        self.gossip.start(index, boot, !is_empty);
+        self.gossip.start(index, boot, !is_empty, nanos);
         self.settle(node(index));
         let replica = self.hosts[&node(index)].replica.as_ref();
         let row = replica.and_then(|replica| replica.members_table().row(node(index)));
@@ -467,8 +467,9 @@ impl World {
                 false => self.later(took, Happening::Exchange(exchange)),
             }
         }
-        if let Some(news) = self.gossip.news(caller) {
-            self.mark(&[4, news.peers.len() as u64]);
+        let news = self.gossip.news(caller, nanos);
+        if !news.is_empty() {
+            self.mark(&[4, news.len() as u64]);
             self.give(id, Input::News(news));
         }
     }

@@ -4,36 +4,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Replica;
-use super::interface::Announcement;
+use super::interface::{Announcement, Peer};
+use super::members::PeerState;
+use super::state::KeptHeads;
 use crate::id::{Boot, JournalId, NodeId};
 use crate::plan::Heads;
 use crate::segment::SegmentId;
+use crate::time::Timestamp;
 
 impl Replica {
+    /// Takes in what nearly all news is, where a mesh is large: that live peers have told of other heads, and of nothing else. Returns the
+    /// rest of it. Both are in order, so that nobody has to be looked for.
+    pub(super) fn hear_heads_alone(&mut self, mut news: Vec<(NodeId, Peer)>, digest: [u8; 16]) -> Vec<(NodeId, Peer)> {
+        let now = self.context.now.timestamp;
+        let mut peers = self.members.peers.iter_mut().peekable();
+        news.retain(|(node, seen)| {
+            while peers.next_if(|(peer, _)| *peer < node).is_some() {}
+            let Some((_, peer)) = peers.next_if(|(peer, _)| *peer == node) else { return true };
+            let is_rest = !peer.live || !seen.live || peer.boot != Some(seen.boot);
+            if is_rest || !seen.said.differs_in_heads_alone(&peer.said) {
+                return true;
+            }
+            peer.said = seen.said.clone();
+            peer.note_heard(now, digest);
+            false
+        });
+        news
+    }
+
     /// Keeps what `node` told of its heads. Segments of its present start that it names no more have all their copies; those of
     /// earlier starts stay until it says that it is settled.
-    pub(super) fn hear_heads(&mut self, node: NodeId, before: (Option<Boot>, Arc<Announcement>), live: bool) {
-        let Some(peer) = self.members.peers.get(&node) else { return };
+    pub(super) fn hear_heads(&mut self, node: NodeId, before: (Option<Boot>, Arc<Announcement>)) {
+        let Some(peer) = self.members.peers.get_mut(&node) else { return };
         let Some(boot) = peer.boot else { return };
-        let heads = self.members.heads.entry(node).or_default();
+        let counts = &mut peer.heads.counts;
         if let (Some(earlier), said) = before
             && earlier != boot
         {
             let journal = JournalId { node, boot: earlier };
-            heads.counts.retain(|segment, _| segment.journal != journal);
-            let room = HEADS_MAX.saturating_sub(heads.counts.len());
-            heads.counts.extend(of_journal(journal, &said).take(room));
+            counts.retain(|segment, _| segment.journal != journal);
+            let room = HEADS_MAX.saturating_sub(counts.len());
+            counts.extend(of_journal(journal, &said).take(room));
         }
-        if !heads.counts.is_empty() {
+        if !counts.is_empty() {
             let (now, config) = (self.context.now.timestamp, &self.context.config);
             let is_told = |segment: &SegmentId| segment.journal.boot == boot || peer.said.settled;
-            heads.counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, config.retention));
+            counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, config.retention));
         }
-        // Of another table the losses may be others too.
-        let is_alike = peer.said.members == self.members.table.digest();
-        if live && is_alike && peer.said.settled && heads.counts.len() + peer.said.heads.len() <= HEADS_MAX {
-            heads.at = Some(self.context.now.timestamp.saturating_sub(GOSSIP_LAG));
-        }
+        peer.note_heard(self.context.now.timestamp, self.members.table.digest());
     }
 
     /// Who has all its copies may lack one after a loss: what was heard before says nothing of what is included any more.
@@ -41,7 +59,7 @@ impl Replica {
         let losses = self.members.table.losses();
         if losses != self.members.losses {
             self.members.losses = losses;
-            self.members.heads.values_mut().for_each(|heads| heads.at = None);
+            self.members.peers.values_mut().for_each(|peer| peer.heads.at = None);
         }
     }
 
@@ -54,33 +72,54 @@ impl Replica {
         let now = self.context.now.timestamp;
         let retention = self.context.config.retention;
         let members = &mut self.members;
-        members.heads.retain(|node, heads| {
-            heads.counts.retain(|segment, _| !segment.is_expired(now, retention));
-            members.table.is_member(*node)
+        members.peers.retain(|node, peer| {
+            peer.heads.counts.retain(|segment, _| !segment.is_expired(now, retention));
+            peer.live || members.table.is_member(*node)
         });
-        members.peers.retain(|node, peer| peer.live || members.table.is_member(*node));
         members.unable.retain(|node| members.peers.contains_key(node));
     }
 
     /// Returns what `node` last told of its heads.
     pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
-        let Some(mut heads) = self.members.heads.get(&node).cloned() else { return Heads::default() };
-        if let Some((peer, boot)) = self.members.peers.get(&node).and_then(|peer| Some((peer, peer.boot?))) {
-            let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
-            let room = HEADS_MAX.saturating_sub(heads.counts.len());
-            let said = of_journal(JournalId { node, boot }, &peer.said).take(room);
-            heads.counts.extend(said.filter(|(segment, _)| !segment.is_expired(now, retention)));
-        }
-        heads
+        let Some(peer) = self.members.peers.get(&node) else { return Heads::default() };
+        Heads { at: peer.heads.at, counts: self.counts_heard(node, peer).collect() }
+    }
+
+    fn counts_heard(&self, node: NodeId, peer: &PeerState) -> impl Iterator<Item = (SegmentId, u32)> {
+        let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
+        let room = HEADS_MAX.saturating_sub(peer.heads.counts.len());
+        let said =
+            peer.boot.into_iter().flat_map(move |boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
+        let said = said.filter(move |(segment, _)| !segment.is_expired(now, retention));
+        peer.heads.counts.iter().map(|(segment, count)| (*segment, *count)).chain(said)
+    }
+
+    /// Returns of each node of which anything is known what it last told of its heads, to be found again at the next start.
+    pub(super) fn heads_to_keep(&self) -> Vec<KeptHeads> {
+        let heads = self
+            .members
+            .peers
+            .iter()
+            .map(|(node, peer)| (*node, (peer.heads.at, self.counts_heard(*node, peer).collect::<Vec<_>>())));
+        heads.filter(|(_, (at, counts))| at.is_some() || !counts.is_empty()).collect()
     }
 
     /// Returns how many batches of a segment its origin last said to have written.
     pub(super) fn head_heard(&self, segment: &SegmentId) -> Option<u32> {
-        let heads = self.members.heads.get(&segment.origin())?;
-        let peer = self.members.peers.get(&segment.origin()).filter(|peer| peer.boot == Some(segment.journal.boot));
-        match peer {
-            Some(peer) => peer.said.heads.get(&(segment.window, segment.part)).copied(),
-            None => heads.counts.get(segment).copied(),
+        let peer = self.members.peers.get(&segment.origin())?;
+        match peer.boot == Some(segment.journal.boot) {
+            true => peer.said.heads.get(&(segment.window, segment.part)).copied(),
+            false => peer.heads.counts.get(segment).copied(),
+        }
+    }
+}
+
+impl PeerState {
+    /// Notes that what it said of its heads was just heard. Of another table the losses may be others too.
+    fn note_heard(&mut self, now: Timestamp, digest: [u8; 16]) {
+        let is_told = self.heads.counts.len() + self.said.heads.len() <= HEADS_MAX;
+        if self.live && self.said.members == digest && self.said.settled && is_told {
+            self.heads.at = Some(now.saturating_sub(GOSSIP_LAG));
         }
     }
 }

@@ -23,8 +23,8 @@ pub struct Ticket(pub u64);
 pub enum Input {
     /// Gossip's whole new view.
     View(View),
-    /// What has changed of gossip's view: these nodes are seen so now, all others as before.
-    News(View),
+    /// What has changed of gossip's view: these nodes, in order, are seen so now, all others as before.
+    News(Vec<(NodeId, Peer)>),
     /// A group of records of one tenant and one window wants a place in this node's journal. At most one group is
     /// being stored at a time: the shell gathers the next meanwhile.
     Append(Append),
@@ -279,6 +279,14 @@ pub struct Announcement {
     pub full: bool,
     /// Whether all that it wrote in earlier journals has all its copies, so that `heads` leave nothing out.
     pub settled: bool,
+}
+
+impl Announcement {
+    /// Tells whether it differs from another in nothing but the heads.
+    pub fn differs_in_heads_alone(&self, other: &Self) -> bool {
+        let rest = |said: &Self| (said.members, said.deletions, said.clean, said.full, said.settled);
+        rest(self) == rest(other)
+    }
 }
 
 /// What the shell found on disk at the start.

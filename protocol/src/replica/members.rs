@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Replica;
 use super::context::{Context, Timer};
 use super::interface::{Announcement, Event, Output, Peer, View};
-use super::state::State;
+use super::state::{Kept, State};
 use crate::id::{Boot, NodeId};
 use crate::member::{self, MemberRow, MemberState, MemberTable};
 use crate::message::Message;
@@ -33,11 +33,13 @@ pub(super) struct Members {
     pub(super) epoch: u64,
     /// Whether another member knows this node's row, so that nobody takes it for stopped in order.
     pub(super) is_known: bool,
-    /// What each told of its heads in earlier starts than the present one, or before this node's start. The heads of its present start
-    /// are in what it says.
-    pub(super) heads: BTreeMap<NodeId, Heads>,
-    /// The losses that they were heard under.
+    /// What was known of the heads of others at the last stop, until the first call.
+    remembered: BTreeMap<NodeId, Heads>,
+    /// The losses that the heads of others were heard under.
     pub(super) losses: [u8; 16],
+    /// Whom this node takes to have departed, as of the last tick, and tells the others so with its comparisons: away for `depart_after`
+    /// by its own clock. The lists of members who were heard of lately are the opinions of [`member::departures`].
+    pub(super) suspects: Vec<NodeId>,
     /// Whom others take to have departed, and when they said so.
     opinions: BTreeMap<NodeId, (Instant, BTreeSet<NodeId>)>,
     departed: BTreeMap<NodeId, Instant>,
@@ -62,6 +64,9 @@ pub(super) struct PeerState {
     pub(super) unable_since: Option<Instant>,
     pub(super) boot: Option<Boot>,
     pub(super) said: Arc<Announcement>,
+    /// What it told of its heads in earlier starts than the present one, or before this node's start. The heads of its present start are
+    /// in what it says.
+    pub(super) heads: Heads,
     /// In which of its starts it has last said that it is about to stop.
     stopping: Option<Boot>,
     /// When rows were last sent to it.
@@ -70,8 +75,16 @@ pub(super) struct PeerState {
 
 impl PeerState {
     fn unseen(now: Instant) -> Self {
-        let said = Arc::default();
-        Self { live: false, since: now, unable_since: Some(now), boot: None, said, stopping: None, exchanged: None }
+        Self {
+            live: false,
+            since: now,
+            unable_since: Some(now),
+            boot: None,
+            said: Arc::default(),
+            heads: Heads::default(),
+            stopping: None,
+            exchanged: None,
+        }
     }
 
     /// Tells whether it can take batches now.
@@ -87,8 +100,7 @@ impl Members {
         let fresh = || MemberRow::joining(context.id, 0, context.boot, config.zone.clone(), config.weight);
         let mut table = MemberTable::new();
         table.merge(std::mem::take(&mut state.rows));
-        let heads = std::mem::take(&mut state.heads);
-        let heads = heads.into_iter().map(|(node, (at, counts))| (node, Heads { at, counts })).collect();
+        let heads = std::mem::take(&mut state.heads).into_iter();
         Self {
             losses: table.losses(),
             table,
@@ -101,7 +113,8 @@ impl Members {
             places: Vec::new(),
             epoch: 0,
             is_known: !state.is_unheard,
-            heads,
+            remembered: heads.map(|(node, (at, counts))| (node, Heads { at, counts })).collect(),
+            suspects: Vec::new(),
             opinions: BTreeMap::new(),
             departed: BTreeMap::new(),
             announced: Announcement::default(),
@@ -184,6 +197,10 @@ impl Replica {
     pub(super) fn begin(&mut self) {
         let (context, members) = (&mut self.context, &mut self.members);
         let seconds = u64::try_from(context.now.timestamp.as_nanos() / 1_000_000_000).unwrap_or(0);
+        for (node, heads) in std::mem::take(&mut members.remembered) {
+            members.unable.insert(node);
+            members.peers.insert(node, PeerState { heads, ..PeerState::unseen(context.now.instant) });
+        }
         let mine = &mut members.mine;
         // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first, over however many starts.
         let is_expected = members.is_known && mine.incarnation > 0 && mine.clean.is_none() && mine.state.is_member();
@@ -211,48 +228,54 @@ impl Replica {
                 view.peers.entry(*node).or_insert(Peer { live: false, boot, said });
             }
         }
-        self.on_news(view);
+        self.on_news(view.peers.into_iter().collect());
     }
 
-    /// Takes in what gossip says anew of some others; of those not named nothing has changed.
-    pub(super) fn on_news(&mut self, view: View) {
-        let (now, digest) = (self.context.now.instant, self.members.table.digest());
+    /// Takes in what gossip says anew of some others, in order; of those not named nothing has changed.
+    pub(super) fn on_news(&mut self, news: Vec<(NodeId, Peer)>) {
+        let digest = self.members.table.digest();
         let mut moved = false;
-        for (node, seen) in view.peers {
-            let was_away = self.members.peers.get(&node).is_some_and(|peer| !peer.live && peer.boot.is_some());
-            if node == self.context.id || (planted!(ViewIgnored) && was_away) {
-                continue;
-            }
-            let peer = self.members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
-            let (was_live, was_able, old_boot) = (peer.live, peer.is_able(), peer.boot);
-            if was_live != seen.live {
-                (peer.live, peer.since) = (seen.live, now);
-                self.members.liveness_moved_at = now;
-            }
-            let able = seen.live && !seen.said.full;
-            peer.unable_since = if able { None } else { peer.unable_since.or(Some(now)) };
-            let before = (peer.boot.replace(seen.boot), std::mem::replace(&mut peer.said, seen.said));
-            let differs = seen.live && peer.said.members != digest;
-            note(&mut self.members.unable, node, !able);
-            note(&mut self.members.differing, node, differs);
-            let restarted = old_boot != peer.boot;
-            moved |= was_able != able || restarted || was_live != seen.live;
-            self.hear_heads(node, before, seen.live);
-            self.hear_deletions(node);
-            if was_live != seen.live {
-                self.context.event(Event::Liveness { node, live: seen.live });
-            }
-            if (seen.live && !was_live) || restarted {
-                self.on_returned(node, old_boot.is_some() && restarted);
-            } else if was_live && !seen.live {
-                self.on_gone(node);
-            }
+        for (node, seen) in self.hear_heads_alone(news, digest) {
+            moved |= node != self.context.id && self.hear(node, seen, digest);
         }
         self.exchange_members();
         self.learn_from_digests();
         if moved {
             self.on_ability_moved();
         }
+    }
+
+    /// Takes in all that gossip says anew of a node; tells whether that may change who can take batches.
+    fn hear(&mut self, node: NodeId, seen: Peer, digest: [u8; 16]) -> bool {
+        let now = self.context.now.instant;
+        let was_away = self.members.peers.get(&node).is_some_and(|peer| !peer.live && peer.boot.is_some());
+        if planted!(ViewIgnored) && was_away {
+            return false;
+        }
+        let peer = self.members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
+        let (was_live, was_able, old_boot) = (peer.live, peer.is_able(), peer.boot);
+        if was_live != seen.live {
+            (peer.live, peer.since) = (seen.live, now);
+            self.members.liveness_moved_at = now;
+        }
+        let able = seen.live && !seen.said.full;
+        peer.unable_since = if able { None } else { peer.unable_since.or(Some(now)) };
+        let before = (peer.boot.replace(seen.boot), std::mem::replace(&mut peer.said, seen.said));
+        let differs = seen.live && peer.said.members != digest;
+        note(&mut self.members.unable, node, !able);
+        note(&mut self.members.differing, node, differs);
+        let restarted = old_boot != peer.boot;
+        self.hear_heads(node, before);
+        self.hear_deletions(node);
+        if was_live != seen.live {
+            self.context.event(Event::Liveness { node, live: seen.live });
+        }
+        if (seen.live && !was_live) || restarted {
+            self.on_returned(node, old_boot.is_some() && restarted);
+        } else if was_live && !seen.live {
+            self.on_gone(node);
+        }
+        was_able != able || restarted || was_live != seen.live
     }
 
     /// A peer whose table is equal has this node's row, whatever became of the message that would have said so.
@@ -421,37 +444,28 @@ impl Replica {
         }
     }
 
-    /// Returns the members that are away, and for how long.
-    fn away(&self) -> BTreeMap<NodeId, Duration> {
-        let peers = self.members.unable.iter().filter_map(|node| Some((node, self.members.peers.get(node)?)));
-        let peers = peers.filter(|(node, peer)| !peer.live && self.members.table.is_member(**node));
-        peers.map(|(node, peer)| (*node, self.context.ago(peer.since))).collect()
-    }
-
-    pub(super) fn suspects(&self) -> Vec<NodeId> {
-        member::suspects(&self.away(), self.context.config.depart_after)
-    }
-
-    /// Gives up those of whom enough members are of the opinion that they departed.
+    /// Looks whom this node takes to have departed, and gives up those of whom enough members are of that opinion.
     pub(super) fn tick_departures(&mut self) {
         let depart_after = self.context.config.depart_after;
-        let (now, away) = (self.context.now.instant, self.away());
+        let now = self.context.now.instant;
         let lately = self.context.config.repair_interval * (2 * self.members.peers.len() as u32 + 2);
         let members = &mut self.members;
+        let is_away = |peer: &PeerState| !peer.live && now.since(peer.since) >= depart_after;
+        let is_suspect = |node: &NodeId| members.peers.get(node).is_some_and(is_away) && members.table.is_member(*node);
+        members.suspects = members.unable.iter().copied().filter(is_suspect).collect();
         members.opinions.retain(|node, (at, _)| now.since(*at) < lately && members.table.is_member(*node));
         members.departed.retain(|_, at| now.since(*at) < depart_after);
-        let mine = member::suspects(&away, depart_after);
-        if mine.is_empty() {
+        if members.suspects.is_empty() {
             return;
         }
-        let mut counts: BTreeMap<NodeId, usize> = mine.into_iter().map(|node| (node, 1)).collect();
+        let mut counts: BTreeMap<NodeId, usize> = members.suspects.iter().map(|node| (*node, 1)).collect();
         for (_, suspects) in members.opinions.values() {
             suspects.iter().for_each(|node| {
                 counts.entry(*node).and_modify(|count| *count += 1);
             });
         }
         let recent = members.departed.keys().copied().collect();
-        for node in member::departures(&members.table, &away, &counts, &recent, depart_after) {
+        for node in member::departures(&members.table, &members.suspects, &counts, &recent) {
             self.forget(node);
         }
     }
@@ -479,27 +493,24 @@ impl Replica {
 
     /// Heads alone can wait a little, the longer the more members have to hear of each: gossip costs all of them.
     fn announce_pause(&self, said: &Announcement) -> Duration {
-        let before = &self.members.announced;
-        let is_heads_alone = (said.members, said.clean, said.full, said.settled)
-            == (before.members, before.clean, before.full, before.settled);
         let crowd = u32::try_from(self.members.peers.len() / ANNOUNCE_CROWD).unwrap_or(u32::MAX).max(1);
-        if is_heads_alone { (ANNOUNCE_PAUSE * crowd).min(ANNOUNCE_PAUSE_MAX) } else { ANNOUNCE_PAUSE }
+        match said.differs_in_heads_alone(&self.members.announced) {
+            true => (ANNOUNCE_PAUSE * crowd).min(ANNOUNCE_PAUSE_MAX),
+            false => ANNOUNCE_PAUSE,
+        }
     }
 
     pub(super) fn persist(&mut self) {
         (self.members.is_changed, self.members.persisted_at) = (false, Some(self.context.now.instant));
-        let heads = self.members.heads.keys().map(|node| (*node, self.heads_heard(*node)));
-        let heads = heads.map(|(node, heads)| (node, (heads.at, heads.counts))).collect();
-        let members = &self.members;
         let quarantined = self.segments.iter().filter(|(_, segment)| !segment.quarantined.is_empty());
-        let state = State {
-            mine: Some(members.mine.clone()),
-            rows: members.table.rows().cloned().collect(),
-            heads,
-            quarantined: quarantined.map(|(id, segment)| (*id, segment.quarantined.clone())).collect(),
-            is_unheard: !members.is_known,
+        let kept = Kept {
+            mine: Some(&self.members.mine),
+            rows: self.members.table.rows().collect(),
+            heads: self.heads_to_keep(),
+            quarantined: quarantined.map(|(id, segment)| (*id, &segment.quarantined)).collect(),
+            is_unheard: !self.members.is_known,
         };
-        let bytes = state.encode();
+        let bytes = kept.encode();
         if bytes != self.persisted {
             self.persisted.clone_from(&bytes);
             self.context.output(Output::Persist(bytes.into()));

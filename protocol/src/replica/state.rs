@@ -13,7 +13,7 @@ use crate::seq_set::SeqSet;
 use crate::time::Timestamp;
 
 /// What is persisted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct State {
     /// None before the first start.
     pub(super) mine: Option<MemberRow>,
@@ -25,12 +25,28 @@ pub(super) struct State {
     pub(super) is_unheard: bool,
 }
 
-impl State {
+/// The same, borrowed: it is written often, and the rows and heads of a thousand others are not worth copying for that.
+#[derive(Serialize)]
+pub(super) struct Kept<'a> {
+    pub(super) mine: Option<&'a MemberRow>,
+    pub(super) rows: Vec<&'a MemberRow>,
+    pub(super) heads: Vec<KeptHeads>,
+    pub(super) quarantined: Vec<(SegmentId, &'a SeqSet)>,
+    pub(super) is_unheard: bool,
+}
+
+/// A node, when it was last heard, and its heads.
+pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, Vec<(SegmentId, u32)>));
+
+impl Kept<'_> {
+    /// Returns the bytes of a [`State`]: maps and lists of pairs are written alike.
     pub(super) fn encode(&self) -> Vec<u8> {
         codec::encode(VERSION, self)
     }
+}
 
-    /// Reads what [`State::encode`] wrote; nothing at all is the state before the first start.
+impl State {
+    /// Reads what [`Kept::encode`] wrote; nothing at all is the state before the first start.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.is_empty() {
             return Ok(Self::default());
@@ -60,7 +76,17 @@ mod tests {
             quarantined: BTreeMap::from([(segment, SeqSet::from_range(1..3))]),
             is_unheard: true,
         };
-        let bytes = state.encode();
+        let heads = |(node, (at, counts)): (&NodeId, &(_, BTreeMap<_, _>))| {
+            (*node, (*at, counts.clone().into_iter().collect()))
+        };
+        let kept = Kept {
+            mine: state.mine.as_ref(),
+            rows: state.rows.iter().collect(),
+            heads: state.heads.iter().map(heads).collect(),
+            quarantined: state.quarantined.iter().map(|(segment, seqs)| (*segment, seqs)).collect(),
+            is_unheard: state.is_unheard,
+        };
+        let bytes = kept.encode();
         assert_eq!(State::decode(&bytes), Ok(state));
         let hash = crate::id::BatchId::of(&bytes).to_string();
         assert_eq!((bytes.len(), &hash[..16]), (351, "a49e35eeabc04756"));

@@ -42,6 +42,13 @@ impl Urgent {
         }
     }
 
+    /// Takes a node off the list if its turn has come: what was to be done has been done another way.
+    pub(super) fn forgo(&mut self, node: NodeId, now: Instant) {
+        if self.due.get(&node).is_some_and(|at| *at <= now) {
+            self.remove(node);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.due.is_empty()
     }
@@ -88,6 +95,8 @@ mod tests {
         let taken: Vec<_> = std::iter::from_fn(|| urgent.take(now, turn)).collect();
         assert_eq!(taken, [node(1), node(3)]);
         assert_eq!(urgent.due.keys().copied().collect::<Vec<_>>(), [node(2), node(5)]);
-        assert_eq!((urgent.order.len(), urgent.is_empty()), (2, false));
+        urgent.forgo(node(5), now);
+        urgent.forgo(node(2), now);
+        assert_eq!((urgent.due.len(), urgent.order.len(), urgent.is_empty()), (1, 1, false));
     }
 }

@@ -137,7 +137,7 @@ impl World {
             Deed::Announced(said) => {
                 let boot = self.hosts[&id].boot;
                 self.hosts[&id].announced = said.clone();
-                self.gossip.tell(small(id), boot, said);
+                self.gossip.tell(small(id), boot, said, self.nanos);
             }
             Deed::Dropped(segment) => {
                 let now = self.hosts[&id].now(self.nanos).timestamp;
