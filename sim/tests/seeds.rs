@@ -52,6 +52,7 @@ const MENDED: &[(u64, &str)] = &[
     (241, "an answer went by heads heard before a member was given up, and with it copies"),
     (265, "a batch set aside between survey and scan was in no answer, and the answer said that it was complete"),
     (424_351, "an answer went by heads although holders that had stopped in order were not there either"),
+    (80_002_630, "the next life of an origin whose disk was lost answered for what it never knew of"),
     (777_000_243, "a node that had left, let go of its own and joined again vouched for what it had written before"),
     (777_000_700, "the same, after a stop in order"),
 ];

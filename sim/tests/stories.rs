@@ -240,6 +240,22 @@ fn an_answer_has_what_a_node_wrote_that_leaves_between_its_survey_and_its_scan()
     whole(world);
 }
 
+/// Its next life had nothing of what it was asked to scan, and said no more than that. (Found by the swarm, seed 80002630.)
+#[test]
+fn an_answer_has_what_an_origin_wrote_whose_disk_is_lost_between_its_survey_and_its_scan() {
+    let mut world = mesh(3);
+    write(&mut world, &[0], 20);
+    world.host(2).slowness = 400_000_000;
+    world.ask(1, TimeRange { start: Timestamp::MIN, end: Timestamp::MAX });
+    world.run_for(Duration::from_millis(500));
+    world.crash(0);
+    world.wipe(0);
+    world.start(0);
+    world.run_for(secs(10));
+    assert!(world.oracle.claims.0 + world.oracle.claims.1 > 0, "it was answered");
+    whole(world);
+}
+
 /// Nobody would hand it over.
 #[test]
 fn who_has_left_takes_nothing_more() {

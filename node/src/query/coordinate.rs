@@ -96,6 +96,8 @@ impl Coordinator {
                 match scanned {
                     Ok(parts) => failed.extend(gathered.add(parts).map(|batches| (node, Reason::Unreadable, batches))),
                     Err(Failure::Work(sentence)) => return Err(QueryError::Failed(sentence)),
+                    // The next survey brings its new row.
+                    Err(Failure::Unvouched) => failed.push((node, Reason::OtherMembers, 0)),
                     Err(Failure::Silent(reason)) => {
                         debug!(%node, reason, "node did not answer a scan");
                         silent.insert(node);
@@ -185,12 +187,13 @@ impl Coordinator {
         let answer = match self.ask(node, Ask::Survey { range, except }, self.survey_timeout).await {
             Ok(mut answers) => match answers.pop() {
                 Some(Answer::Survey { members, answer }) => Some((members, answer)),
-                Some(Answer::Scanned(_) | Answer::Failed(_)) | None => None,
+                Some(Answer::Scanned(_) | Answer::Failed(_) | Answer::Unvouched) | None => None,
             },
             Err(Failure::Silent(reason) | Failure::Work(reason)) => {
                 debug!(%node, reason, "node did not answer a survey");
                 None
             }
+            Err(Failure::Unvouched) => None,
         };
         (node, answer)
     }
@@ -218,6 +221,7 @@ impl Coordinator {
             match answer {
                 Answer::Scanned(scanned) => parts.push(*scanned),
                 Answer::Failed(sentence) => return Err(Failure::Work(sentence)),
+                Answer::Unvouched => return Err(Failure::Unvouched),
                 Answer::Survey { .. } => return Err(Failure::Silent("it answered something else".to_owned())),
             }
         }
@@ -246,6 +250,8 @@ enum Failure {
     Silent(String),
     /// The work itself failed: it would fail elsewhere too.
     Work(String),
+    /// The node is not as it was when it was surveyed.
+    Unvouched,
 }
 
 impl From<RequestError> for Failure {

@@ -1,14 +1,16 @@
 //! The side beside the data: answers surveys and runs scans over the own store.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use logmesh_logql::Interrupt;
 use logmesh_protocol::plan::OwnScan;
-use logmesh_protocol::replica::Input;
+use logmesh_protocol::replica::{Input, OwnSegment};
 use logmesh_protocol::segment::SegmentId;
 use logmesh_protocol::seq_set::SeqSet;
+use logmesh_protocol::time::TimeRange;
 use logmesh_store::Store;
 use tokio::sync::{Semaphore, watch};
 use tracing::warn;
@@ -88,18 +90,18 @@ impl Local {
 
     async fn scan(&self, scan: Scan) -> Answer {
         let Ok(permit) = self.scans.clone().acquire_owned().await else {
-            return Answer::Failed("the node is stopping".to_owned());
+            return Answer::Unvouched;
         };
-        let Some((own_segments, own_damaged)) = self.own_segments(&scan).await else {
-            return Answer::Failed("the node is stopping".to_owned());
-        };
+        let (range, own) = (scan.work.range(), scan.own.clone());
+        let Some(before) = self.own_segments(range, own.clone()).await else { return Answer::Unvouched };
+        let chosen = chosen(&before, own.as_ref());
         let cancelled = Interrupt::default();
         let cancel = CancelOnDrop(cancelled.clone());
         let (store, counts) = (self.store.clone(), self.counts.clone());
         let masks = self.deleted.borrow().masks.clone();
         counts.running.fetch_add(1, Ordering::Relaxed);
         let run = tokio::task::spawn_blocking(move || {
-            let run = || run(&store, scan, own_segments, (&masks, &cancelled));
+            let run = || run(&store, scan, chosen, (&masks, &cancelled));
             let answer = std::panic::catch_unwind(AssertUnwindSafe(run));
             counts.running.fetch_sub(1, Ordering::Relaxed);
             counts.cancelled.fetch_add(u64::from(cancelled.is_raised()), Ordering::Relaxed);
@@ -112,7 +114,10 @@ impl Local {
         match answer {
             Ok(Ok(mut scanned)) => {
                 self.tell_damaged(&scanned.damaged).await;
-                scanned.damaged.extend(own_damaged);
+                // Reading takes its time: what was let go of or set aside meanwhile it may have passed over.
+                let Some(after) = self.own_segments(range, own).await else { return Answer::Unvouched };
+                let named = before.into_iter().chain(after).map(|own| (own.segment, own.damaged));
+                scanned.damaged = united(std::mem::take(&mut scanned.damaged).into_iter().chain(named));
                 Answer::Scanned(Box::new(scanned))
             }
             Ok(Err(sentence)) => Answer::Failed(sentence),
@@ -123,26 +128,10 @@ impl Local {
         }
     }
 
-    /// Returns what this node wrote and is to scan, and what of that it knows to be damaged.
-    async fn own_segments(&self, scan: &Scan) -> Option<(Chosen, Vec<(SegmentId, SeqSet)>)> {
-        let mut chosen = Chosen::default();
-        let mut damaged = Vec::new();
-        let Some(OwnScan { since, except }) = &scan.own else { return Some((chosen, damaged)) };
-        let range = scan.work.range();
-        let nothing = SeqSet::new();
-        let own = self.mesh.ask(move |replica, _| replica.own_segments(&range)).await?;
-        for own in own.into_iter().filter(|own| own.segment.journal.boot >= *since) {
-            let segment = own.segment;
-            chosen.ids.push(segment);
-            if let Some(seqs) = except.get(&segment) {
-                chosen.only.insert(segment, own.readable.difference(seqs));
-            }
-            let unnamed = own.damaged.difference(except.get(&segment).unwrap_or(&nothing));
-            if !unnamed.is_empty() {
-                damaged.push((segment, unnamed));
-            }
-        }
-        Some((chosen, damaged))
+    /// Returns what this node wrote and is to scan; none if it cannot vouch for it, or is about to end.
+    async fn own_segments(&self, range: TimeRange, own: Option<OwnScan>) -> Option<Vec<OwnSegment>> {
+        let Some(own) = own else { return Some(Vec::new()) };
+        self.mesh.ask(move |replica, _| replica.own_segments(&range, &own)).await.flatten()
     }
 
     async fn tell_damaged(&self, damaged: &[(SegmentId, SeqSet)]) {
@@ -151,4 +140,24 @@ impl Local {
             self.mesh.tell(input).await;
         }
     }
+}
+
+/// Returns what is to be read: of segments of which others scan something only the rest, of all others all that is held by then.
+fn chosen(segments: &[OwnSegment], own: Option<&OwnScan>) -> Chosen {
+    let is_shared = |segment: &SegmentId| own.is_some_and(|own| own.except.contains_key(segment));
+    let shared = segments.iter().filter(|own| is_shared(&own.segment));
+    Chosen {
+        ids: segments.iter().map(|own| own.segment).collect(),
+        only: shared.map(|own| (own.segment, own.readable.clone())).collect(),
+    }
+}
+
+/// Returns all that is damaged, each segment once.
+fn united(damaged: impl Iterator<Item = (SegmentId, SeqSet)>) -> Vec<(SegmentId, SeqSet)> {
+    let mut all: BTreeMap<SegmentId, SeqSet> = BTreeMap::new();
+    for (segment, seqs) in damaged.filter(|(_, seqs)| !seqs.is_empty()) {
+        let known = all.entry(segment).or_default();
+        *known = known.union(&seqs);
+    }
+    all.into_iter().collect()
 }

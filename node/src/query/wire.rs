@@ -113,6 +113,9 @@ pub(crate) enum Answer {
     Scanned(Box<Scanned>),
     /// The work could not be done; the same work fails elsewhere too.
     Failed(String),
+    /// To [`Ask::Scan`]: the node cannot vouch for what it wrote. Since the survey it has lost its disk, or has left, or it is about
+    /// to end. The work is to be planned anew. (To a coordinator that does not know this answer the node is silent.)
+    Unvouched,
 }
 
 /// What came of a scan.

@@ -27,9 +27,6 @@ impl Replica {
         if self.stop.is_some() || !self.members.has_others() {
             return;
         }
-        if self.members.left_at.is_some_and(|at| self.context.ago(at) < KEPT_AFTER_LEAVING) {
-            return;
-        }
         let leaving = self.members.mine.state == MemberState::Leaving;
         if !leaving && (planted!(StandInKeeps) || !self.context.config.mechanisms.handover) {
             return;
@@ -50,7 +47,6 @@ impl Replica {
         // A node without a place left to hand over to stays: it would be the end of what it holds.
         if leaving && all_covered && self.journal.is_stored() {
             self.change_mine(|mine| mine.state = MemberState::Left);
-            self.members.left_at = Some(self.context.now.instant);
             self.context.event(Event::Left);
         }
     }
@@ -143,7 +139,5 @@ impl Replica {
 const SHOWN_LATELY: Duration = Duration::from_secs(10);
 /// The same for a node that leaves: it needs all its segments shown at one time, however many they are, and drops none.
 const SHOWN_TO_LEAVER: Duration = Duration::from_secs(60);
-/// Who has left lets go of nothing for so long: a query that was planned while it was a member still has it scan what it wrote.
-const KEPT_AFTER_LEAVING: Duration = Duration::from_secs(30);
 /// A holder that was shown a segment is shown it again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(2);

@@ -48,8 +48,6 @@ pub(super) struct Members {
     persisted_at: Option<Instant>,
     pub(super) is_changed: bool,
     has_replaced: bool,
-    /// When this node left, in this start.
-    pub(super) left_at: Option<Instant>,
     /// Own appends or others' batches were refused for want of room, and when.
     pub(super) full_since: Option<Instant>,
 }
@@ -122,7 +120,6 @@ impl Members {
             persisted_at: None,
             is_changed: true,
             has_replaced: false,
-            left_at: None,
             full_since: None,
         }
     }

@@ -7,7 +7,7 @@ use super::Replica;
 use crate::id::NodeId;
 use crate::member::{MemberRow, MemberState, MemberTable};
 use crate::merkle::Digest;
-use crate::plan::{Heads, SurveyAnswer, SurveyRow};
+use crate::plan::{Heads, OwnScan, SurveyAnswer, SurveyRow};
 use crate::segment::SegmentId;
 use crate::seq_set::SeqSet;
 use crate::time::{Instant, Now, TimeRange};
@@ -73,7 +73,7 @@ pub struct RepairStatus {
     pub damaged_batches: u64,
 }
 
-/// What a node has of a segment that it wrote.
+/// What a node has of a segment that it wrote, and is to scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnSegment {
     /// The segment.
@@ -163,16 +163,23 @@ impl Replica {
         answer
     }
 
-    /// Returns what this node wrote within `range`, of all its starts, and what of it cannot be read: what was found damaged since a
-    /// survey is to be named with the scan, or the answer would lack it and not say so.
-    pub fn own_segments(&self, range: &TimeRange) -> Vec<OwnSegment> {
-        let own = self.segments.iter().filter(|(id, _)| id.origin() == self.context.id && overlaps(id, range));
-        own.map(|(id, segment)| OwnSegment {
-            segment: *id,
-            readable: segment.held.difference(&segment.quarantined),
-            damaged: segment.quarantined.clone(),
-        })
-        .collect()
+    /// Returns what of `scan` this node has within `range`, and what of it cannot be read: what was found damaged since a survey is to
+    /// be named with the scan, or the answer would lack it and not say so. None if the node cannot vouch for what it wrote since then:
+    /// it has lost its disk since the survey, or has left and may have let go of it. Then the query is to be planned anew.
+    pub fn own_segments(&self, range: &TimeRange, scan: &OwnScan) -> Option<Vec<OwnSegment>> {
+        let mine = &self.members.mine;
+        // Equal, not earlier: the starts of a clock that was put back do not come in order.
+        if mine.disk != scan.since || !mine.state.is_member() {
+            return None;
+        }
+        let nothing = SeqSet::new();
+        let own = self.segments.iter().filter(|(id, _)| id.origin() == mine.node && id.journal.boot >= scan.since);
+        let own = own.filter(|(id, _)| overlaps(id, range)).map(|(id, segment)| {
+            let except = scan.except.get(id).unwrap_or(&nothing);
+            let readable = segment.held.difference(&segment.quarantined).difference(except);
+            OwnSegment { segment: *id, readable, damaged: segment.quarantined.difference(except) }
+        });
+        Some(own.collect())
     }
 
     /// Returns what `node` last told of its heads.

@@ -51,7 +51,12 @@ pub(super) struct Inquiry {
 
 enum Reply {
     Survey(Vec<MemberRow>, SurveyAnswer),
-    Scan { found: Vec<(SegmentId, SeqSet)>, damaged: u64 },
+    Scan {
+        found: Vec<(SegmentId, SeqSet)>,
+        damaged: u64,
+    },
+    /// It cannot vouch for what it wrote and was to scan.
+    Unvouched,
 }
 
 /// What was found, and who failed to find how many batches.
@@ -227,13 +232,13 @@ impl World {
         let mut chosen: Vec<(SegmentId, SeqSet)> = assignment.scans.get(&other).cloned().unwrap_or_default();
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         if let Some(own) = assignment.own.get(&other) {
-            let nothing = SeqSet::new();
-            for OwnSegment { segment, readable, damaged } in replica.own_segments(&inquiry.range) {
-                let except = own.except.get(&segment).unwrap_or(&nothing);
-                if segment.journal.boot >= own.since {
-                    chosen.push((segment, readable.difference(except)));
-                    unread.push((segment, damaged.difference(except)));
-                }
+            let Some(own) = replica.own_segments(&inquiry.range, own) else {
+                inquiry.replies.insert(other, Reply::Unvouched);
+                return;
+            };
+            for OwnSegment { segment, readable, damaged } in own {
+                chosen.push((segment, readable));
+                unread.push((segment, damaged));
             }
         }
         for (segment, seqs) in chosen {
@@ -359,7 +364,7 @@ impl Inquiry {
                         is_settled = false;
                     }
                 }
-                Some(Reply::Scan { .. }) | None => {
+                Some(Reply::Scan { .. } | Reply::Unvouched) | None => {
                     self.silent.insert(node);
                     is_settled = false;
                 }
@@ -418,10 +423,17 @@ impl Inquiry {
         let mut failed = Vec::new();
         let mut replies = std::mem::take(&mut self.replies);
         for node in self.scanners() {
-            let Some(Reply::Scan { found, damaged }) = replies.remove(&node) else {
-                self.silent.insert(node);
-                failed.push((node, Reason::Silent, 0));
-                continue;
+            let (found, damaged) = match replies.remove(&node) {
+                Some(Reply::Scan { found, damaged }) => (found, damaged),
+                Some(Reply::Unvouched) => {
+                    failed.push((node, Reason::OtherMembers, 0));
+                    continue;
+                }
+                Some(Reply::Survey(..)) | None => {
+                    self.silent.insert(node);
+                    failed.push((node, Reason::Silent, 0));
+                    continue;
+                }
             };
             if damaged > 0 {
                 failed.push((node, Reason::Unreadable, damaged));
