@@ -61,7 +61,7 @@ pub enum Standing {
 /// How many batches a node said it has written, when it was last heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heads {
-    /// When it said so; none if nothing is known.
+    /// When it said so, by its own wall clock; none if nothing is known.
     pub at: Option<Timestamp>,
     /// The count of each segment of its journals, except those that had all their copies then.
     pub counts: BTreeMap<SegmentId, u32>,

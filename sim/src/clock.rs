@@ -1,10 +1,16 @@
 //! A host's clocks: a monotonic one that begins anew at each start, and a wall clock that is off and drifts.
 
+use std::time::Duration;
+
 use logmesh_protocol::time::{Instant, Now, Timestamp};
+
+use crate::network::nanos;
 
 /// Both clocks of one host.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
+    /// What the wall clock shows, if it is not off, when the world's time is zero.
+    epoch: i64,
     /// How far the wall clock was off when the present rate began, in nanoseconds.
     skew: i64,
     /// How much faster both clocks go than the world, in millionths.
@@ -12,20 +18,25 @@ pub struct Clock {
     /// The world's time when the present rate began, and what the monotonic clock showed then.
     since: u64,
     monotonic: u64,
-    was_set: bool,
+    was_put_back: bool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { skew: 0, drift: 0, since: 0, monotonic: 1, was_set: false }
+        Self { epoch: EPOCH_NANOS, skew: 0, drift: 0, since: 0, monotonic: 1, was_put_back: false }
     }
 }
 
 impl Clock {
+    /// Returns the clocks of a world that begins so long after the usual one.
+    pub fn beginning(later: Duration) -> Self {
+        Self { epoch: EPOCH_NANOS.saturating_add(signed(nanos(later))), ..Self::default() }
+    }
+
     /// Returns what the clocks show at the world's time `nanos`.
     pub fn now(&self, nanos: u64) -> Now {
         let passed = self.passed(nanos);
-        let wall = EPOCH_NANOS + signed(self.since) + self.skew + signed(passed);
+        let wall = self.epoch + signed(self.since) + self.skew + signed(passed);
         Now { instant: Instant::from_nanos(self.monotonic + passed), timestamp: Timestamp::from_nanos(wall) }
     }
 
@@ -49,23 +60,24 @@ impl Clock {
     /// Puts the wall clock so many nanoseconds off.
     pub fn set_skew(&mut self, nanos: u64, skew: i64) {
         self.settle(nanos);
-        (self.skew, self.was_set) = (skew, true);
+        self.was_put_back |= skew < self.skew;
+        self.skew = skew;
     }
 
     /// Lets both clocks go faster than the world by so many millionths, or slower.
     pub fn set_drift(&mut self, nanos: u64, drift: i32) {
         self.settle(nanos);
-        (self.drift, self.was_set) = (drift.clamp(-DRIFT_MAX, DRIFT_MAX), true);
+        self.drift = drift.clamp(-DRIFT_MAX, DRIFT_MAX);
     }
 
     /// Returns how far the wall clock is off.
     pub fn skew(&self, nanos: u64) -> i64 {
-        self.now(nanos).timestamp.as_nanos() - EPOCH_NANOS - signed(nanos)
+        self.now(nanos).timestamp.as_nanos() - self.epoch - signed(nanos)
     }
 
-    /// Tells whether anybody has ever set the wall clock, or let it go faster or slower.
-    pub fn was_set(&self) -> bool {
-        self.was_set
+    /// Tells whether the wall clock has ever shown an earlier time than before.
+    pub fn was_put_back(&self) -> bool {
+        self.was_put_back
     }
 
     fn settle(&mut self, nanos: u64) {
@@ -90,8 +102,8 @@ fn signed(nanos: u64) -> i64 {
     i64::try_from(nanos).unwrap_or(i64::MAX / 4)
 }
 
-/// Where the world's time begins: 2026-11-23 00:10 UTC, ten minutes into a window.
-pub const EPOCH_NANOS: i64 = 1_795_392_600 * 1_000_000_000;
+/// Where the usual world's time begins: 2026-11-23 00:10 UTC, ten minutes into a window.
+const EPOCH_NANOS: i64 = 1_795_392_600 * 1_000_000_000;
 /// A clock that is off by more than a tenth is broken, not drifting.
 const DRIFT_MAX: i32 = 100_000;
 const MILLION: u128 = 1_000_000;

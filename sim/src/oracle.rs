@@ -10,7 +10,7 @@ use logmesh_protocol::id::{BatchId, NodeId};
 use logmesh_protocol::replica::Ticket;
 use logmesh_protocol::segment::SegmentId;
 use logmesh_protocol::seq_set::SeqSet;
-use logmesh_protocol::time::TimeRange;
+use logmesh_protocol::time::{TimeRange, Timestamp};
 
 use self::deletions::Deletions;
 use crate::hosts::{Hosts, node, slot};
@@ -52,8 +52,9 @@ struct Known {
 #[derive(Debug)]
 struct Batch {
     id: BatchId,
-    /// When it was acknowledged.
+    /// When it was acknowledged, and what its origin's wall clock showed then.
     acknowledged: Option<u64>,
+    shown: Timestamp,
     /// Acknowledged by a node right after a clean stop or its first start, before anybody who never stopped so could know that it
     /// writes: the one thing that completeness cannot see, for the node is to be writable alone.
     is_unseen: bool,
@@ -150,8 +151,15 @@ impl Oracle {
             Some(_) => {}
             None => {
                 let disks = Vec::with_capacity(3);
-                batches[at] =
-                    Some(Batch { id, acknowledged: None, is_unseen: false, disks, absent: None, present: None });
+                batches[at] = Some(Batch {
+                    id,
+                    acknowledged: None,
+                    shown: Timestamp::MIN,
+                    is_unseen: false,
+                    disks,
+                    absent: None,
+                    present: None,
+                });
             }
         }
         self.placed.insert(ticket, (node, place));
@@ -220,6 +228,14 @@ impl Oracle {
         }
     }
 
+    /// By some clock it is so late: what is past its retention then is owed no more.
+    pub fn expire(&mut self, now: Timestamp, retention: Duration) {
+        // They sort by window: after the first that lives, all do.
+        let past = self.segments.iter().take_while(|(segment, _)| segment.is_expired(now, retention));
+        let past = past.filter(|(_, known)| !known.is_expired).map(|(segment, _)| *segment);
+        past.collect::<Vec<_>>().into_iter().for_each(|segment| self.expired(segment));
+    }
+
     /// A segment is past its retention.
     pub fn expired(&mut self, segment: SegmentId) {
         let known = self.segments.entry(segment).or_default();
@@ -240,10 +256,12 @@ impl Oracle {
         };
         self.acknowledged_count += 1;
         let is_unseen = hosts.get(&node).is_none_or(|host| !host.is_established);
+        let shown = hosts.get(&node).map_or(Timestamp::MIN, |host| host.now(now).timestamp);
         let is_expired = self.segments.get(&place.0).is_some_and(|known| known.is_expired);
         let Some(batch) = self.find_mut(place) else { return };
         let was_counted = batch.acknowledged.replace(now).is_some();
         batch.is_unseen |= is_unseen;
+        batch.shown = shown;
         let (whole, is_here, disks) = (batch.copies(), batch.is_on(&node), batch.disks.clone());
         if !was_counted && !is_expired {
             self.count(whole);
@@ -372,12 +390,12 @@ impl Oracle {
         lacking
     }
 
-    /// Sound completeness: what an answer says to include of a node, all that it had acknowledged until a moment, it includes. Disks that
-    /// were harmed meanwhile are no part of the bargain.
+    /// Sound completeness: what an answer says to include of a node, all that it had acknowledged before its clock showed some time, it
+    /// includes. Disks that were harmed meanwhile are no part of the bargain.
     pub fn check_included(
         &mut self,
         origin: NodeId,
-        until: u64,
+        until: Timestamp,
         range: &TimeRange,
         found: &BTreeMap<SegmentId, SeqSet>,
     ) {
@@ -387,7 +405,7 @@ impl Oracle {
             let found = found.get(segment).unwrap_or(&nothing);
             let batches = (0..).zip(&known.batches).filter_map(|(seq, batch)| Some((seq, batch.as_ref()?)));
             let mut lacking = batches.filter(|(seq, batch)| {
-                let is_meant = batch.acknowledged.is_some_and(|at| at <= until) && !batch.is_unseen;
+                let is_meant = batch.acknowledged.is_some() && batch.shown < until && !batch.is_unseen;
                 is_meant && batch.disks.iter().all(|copy| copy.is_whole) && !found.contains(*seq)
             });
             if let Some((seq, batch)) = lacking.next() {

@@ -10,6 +10,8 @@ use logmesh_protocol::config::Config;
 pub struct Spec {
     /// From which all that is random comes.
     pub seed: u64,
+    /// How much later than usual it begins: the usual world's clocks begin ten minutes into an hour.
+    pub begins: Duration,
     /// The settings of all nodes; zone and weight are each node's own.
     pub config: Config,
     /// The nodes, in order of their numbers.
@@ -362,6 +364,7 @@ impl Spec {
     pub fn new(seed: u64, count: u16, config: &Config) -> Self {
         Self {
             seed,
+            begins: Duration::ZERO,
             config: config.clone(),
             nodes: vec![NodeSpec::default(); usize::from(count)],
             links: Links::default(),

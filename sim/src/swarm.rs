@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use logmesh_protocol::config::Config;
+use logmesh_protocol::segment::Window;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -67,6 +68,7 @@ pub fn draw(seed: u64) -> Fate {
     let mut fate = Fate {
         spec: Spec {
             seed,
+            begins: Duration::ZERO,
             config,
             nodes,
             links,
@@ -81,6 +83,7 @@ pub fn draw(seed: u64) -> Fate {
     };
     draw.timeline(&mut fate, &features);
     draw.deletions(&mut fate);
+    draw.turn_of_hour(&mut fate);
     fate
 }
 
@@ -101,6 +104,7 @@ struct Draw {
     work: ChaCha8Rng,
     faults: ChaCha8Rng,
     deletions: ChaCha8Rng,
+    hours: ChaCha8Rng,
     wiped_at: Duration,
 }
 
@@ -111,8 +115,8 @@ impl Draw {
             rng.set_stream(number);
             rng
         };
-        let [shape, work, faults, deletions] = [0, 1, 2, 3].map(stream);
-        Self { shape, work, faults, deletions, wiped_at: Duration::ZERO }
+        let [shape, work, faults, deletions, hours] = [0, 1, 2, 3, 4].map(stream);
+        Self { shape, work, faults, deletions, hours, wiped_at: Duration::ZERO }
     }
 
     fn lacking(&mut self) -> Lacking {
@@ -305,6 +309,35 @@ impl Draw {
         }
     }
 
+    /// In some worlds an hour of record time ends, and in most of these some of what was written expires.
+    fn turn_of_hour(&mut self, fate: &mut Fate) {
+        let rng = &mut self.hours;
+        if !rng.random_bool(0.25) {
+            return;
+        }
+        let (latest, config) = (fate.mended_at.as_millis() as u64, &mut fate.spec.config);
+        fate.spec.begins = FIRST_TURN - Duration::from_millis(rng.random_range(3_000..latest));
+        config.clock_skew_max = Duration::from_secs(rng.random_range(3..12));
+        let hours = match rng.random_range(0..4) {
+            // The hour that has just ended expires.
+            0 | 1 => {
+                config.retention = 2 * config.clock_skew_max + Duration::from_secs(rng.random_range(0..20));
+                0
+            }
+            // What came so late that its hour was about to expire.
+            2 => {
+                let hours = rng.random_range(1..4);
+                config.retention = Window::LENGTH * u32::from(hours);
+                fate.spec.loads.iter_mut().for_each(|load| load.late = (load.late.0.max(100), hours));
+                hours
+            }
+            _ => u16::MAX,
+        };
+        fate.spec.loads.iter_mut().for_each(|load| load.late.1 = load.late.1.min(hours));
+        // No clocks lie further apart than the settings say.
+        fate.spec.timeline.retain(|(_, fault)| !matches!(fault, Fault::Skew { .. }));
+    }
+
     fn fault(&mut self, feature: Feature, at: Duration, count: u16) -> Vec<(Duration, Fault)> {
         let node = self.faults.random_range(0..count);
         let fault = match feature {
@@ -393,6 +426,8 @@ impl Draw {
     }
 }
 
+/// After so long the usual world's first hour ends.
+const FIRST_TURN: Duration = Duration::from_secs(50 * 60);
 /// With so few nodes all that hold a batch may leave one after the other.
 const FEW: usize = 6;
 /// Of all features the first so many need no repair.

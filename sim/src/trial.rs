@@ -25,6 +25,8 @@ pub struct Outcome {
     pub claims: (u64, u64),
     /// What became of all acknowledged batches, as queries saw it.
     pub reads: Reads,
+    /// How many segments hosts have dropped because they had expired.
+    pub expired: u64,
     /// How long the world lasted.
     pub lasted: Duration,
     /// A hash of all that happened.
@@ -53,6 +55,7 @@ pub fn run(fate: &Fate, keeps_story: bool) -> Outcome {
         appends: (world.oracle.acknowledged_count, world.oracle.refused_count),
         claims: world.oracle.claims,
         reads: world.oracle.reads(),
+        expired: world.expired_count,
         lasted: world.age(),
         trace: world.trace,
         story: std::mem::take(&mut world.story),
@@ -168,7 +171,7 @@ fn unrest(fate: &Fate, world: &World) -> Option<String> {
             return Some(format!("{:?} has {} {}", replica.id(), size.now, size.name));
         }
         if !may_stay && (fate.spec.config.mechanisms.handover || !fate.lacks_to_the_end) {
-            let surplus = surplus(replica);
+            let surplus = surplus(world, replica);
             if surplus.is_some() {
                 return surplus;
             }
@@ -182,9 +185,10 @@ fn unrest(fate: &Fate, world: &World) -> Option<String> {
 }
 
 /// Returns what a node holds that is not its to hold, though all who should have it are up.
-fn surplus(replica: &Replica) -> Option<String> {
+fn surplus(world: &World, replica: &Replica) -> Option<String> {
     let is_member = replica.members_table().row(replica.id()).is_some_and(|row| row.state == MemberState::Joined);
-    let mut segments = replica.segments().into_iter().filter(|status| is_member && !status.held.is_empty());
+    let segments = replica.segments().into_iter().filter(|status| is_member && !status.held.is_empty());
+    let mut segments = segments.filter(|status| !world.is_expiring(&status.segment));
     let kept = segments.find(|status| !status.holders.contains(&replica.id()) && !status.holders.is_empty())?;
     Some(format!("{:?} keeps {} batches of {:?} beyond its share", replica.id(), kept.held.len(), kept.segment))
 }

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::clients::Clients;
 use self::inquiry::Inquiry;
+use crate::clock::Clock;
 use crate::gossip::{self, Exchange, Gossip};
 use crate::host::{Deed, Host, Trap, Work};
 pub use crate::hosts::node;
@@ -61,6 +62,8 @@ pub struct World {
     queue: crate::queue::Queue<Happening>,
     tickets: u64,
     tickets_of_inquiries: u64,
+    /// How many segments hosts have dropped because they had expired.
+    pub expired_count: u64,
     /// What was asked since the world was last looked at.
     asked: Vec<crate::sample::QuerySample>,
     /// When all were last compared with all.
@@ -155,6 +158,7 @@ impl World {
             queue: crate::queue::Queue::default(),
             tickets: 0,
             tickets_of_inquiries: 0,
+            expired_count: 0,
             asked: Vec::new(),
             compared_at: 0,
             untold: BTreeSet::new(),
@@ -207,7 +211,9 @@ impl World {
     fn add(&mut self, spec: &NodeSpec) -> u16 {
         let index = u16::try_from(self.hosts.len()).expect("fewer than 65,536 hosts");
         let config = Config { zone: self.spec.links.zone(spec.zone), weight: spec.weight, ..self.spec.config.clone() };
-        self.hosts.push(Host::new(node(index), config, spec));
+        let mut host = Host::new(node(index), config, spec);
+        host.clock = Clock::beginning(self.spec.begins);
+        self.hosts.push(host);
         self.network.add(spec.zone, spec.bytes_per_second);
         self.gossip.add(spec.is_founder);
         // Not all at the same moment: nobody waits for the others.

@@ -11,6 +11,7 @@ use logmesh_protocol::segment::{SegmentId, Window};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 use logmesh_sim::host::Trap;
+use logmesh_sim::spec::Fault;
 use logmesh_sim::world::{World, node};
 
 #[test]
@@ -253,6 +254,25 @@ fn an_answer_has_what_an_origin_wrote_whose_disk_is_lost_between_its_survey_and_
     world.start(0);
     world.run_for(secs(10));
     assert!(world.oracle.claims.0 + world.oracle.claims.1 > 0, "it was answered");
+    whole(world);
+}
+
+/// Only its heartbeats came, and what it had said long before was taken for news. (Found by the swarm, seed 777001331.)
+#[test]
+fn what_is_included_of_a_node_is_what_it_had_acknowledged_when_it_last_said_something_that_was_heard() {
+    let mut world = mesh(3);
+    write(&mut world, &[0], 5);
+    world.partition(&[0], &[1, 2]);
+    world.run_for(secs(5));
+    world.append(0, 1);
+    world.run_for(secs(20));
+    world.network.heal();
+    world.afflict(&Fault::Cut { from: vec![1, 2], to: vec![0], both_ways: false });
+    world.run_for(secs(5));
+    world.crash(0);
+    world.run_for(secs(10));
+    assert!(!world.query(1));
+    assert!(world.story.last().is_some_and(|line| line.contains("included_until: Some")), "{:?}", world.story.last());
     whole(world);
 }
 

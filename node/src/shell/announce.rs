@@ -8,6 +8,7 @@ use logmesh_gossip::{Gossip, Snapshot};
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::replica::{Announcement, Peer, View};
 use logmesh_protocol::segment::Window;
+use logmesh_protocol::time::Timestamp;
 use tracing::warn;
 
 /// Tells gossip what the machine announces.
@@ -22,13 +23,15 @@ impl Announcer {
         Self { gossip, told: BTreeMap::new() }
     }
 
-    /// Sets what is new or changed and removes what is no longer said.
+    /// Sets what is new or changed and removes what is no longer said. When it was said comes last, for facts arrive in the order in
+    /// which they were set: whoever hears it has heard all that was said until then.
     pub(crate) fn tell(&mut self, announcement: &Announcement) {
         let facts = facts_of(announcement);
         for key in self.told.keys().filter(|key| !facts.contains_key(*key)) {
             self.gossip.remove_fact(key);
         }
-        for (key, value) in &facts {
+        let (last, rest): (Vec<_>, Vec<_>) = facts.iter().partition(|(key, _)| *key == AT);
+        for (key, value) in rest.into_iter().chain(last) {
             if self.told.get(key) == Some(value) {
                 continue;
             }
@@ -74,6 +77,9 @@ pub(crate) fn read(snapshot: &Snapshot, settings: &str) -> Seen {
 fn facts_of(announcement: &Announcement) -> BTreeMap<String, String> {
     let hex = |digest: &[u8; 16]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut facts = BTreeMap::from([(MEMBERS.to_owned(), hex(&announcement.members))]);
+    if let Some(at) = announcement.at {
+        facts.insert(AT.to_owned(), at.as_nanos().to_string());
+    }
     // Where nothing was ever deleted, nothing is said of it.
     if announcement.deletions != [0; 16] {
         facts.insert(DELETIONS.to_owned(), hex(&announcement.deletions));
@@ -94,8 +100,9 @@ fn announcement_of(facts: &BTreeMap<String, String>) -> Announcement {
     let digest_of = |name: &str| facts.get(name).and_then(|hex| digest(hex)).unwrap_or_default();
     let (members, deletions) = (digest_of(MEMBERS), digest_of(DELETIONS));
     let said = |name: &str| facts.contains_key(name);
+    let at = facts.get(AT).and_then(|nanos| nanos.parse().ok()).map(Timestamp::from_nanos);
     let heads = facts.iter().filter_map(|(key, count)| Some((head(key)?, count.parse().ok()?))).collect();
-    Announcement { members, deletions, heads, clean: said(CLEAN), full: said(FULL), settled: said(SETTLED) }
+    Announcement { members, deletions, at, heads, clean: said(CLEAN), full: said(FULL), settled: said(SETTLED) }
 }
 
 fn head(key: &str) -> Option<(Window, u32)> {
@@ -118,6 +125,7 @@ fn digest(hex: &str) -> Option<[u8; 16]> {
 pub(crate) const SETTINGS: &str = "settings";
 const MEMBERS: &str = "members";
 const DELETIONS: &str = "deletions";
+const AT: &str = "at";
 const CLEAN: &str = "clean";
 const FULL: &str = "full";
 const SETTLED: &str = "settled";
@@ -132,7 +140,8 @@ mod tests {
 
     fn announcement() -> Announcement {
         let heads = BTreeMap::from([((Window(7), 0), 3), ((Window(8), 2), 9)]);
-        Announcement { members: [5; 16], deletions: [6; 16], heads, clean: true, full: false, settled: true }
+        let at = Some(Timestamp::from_nanos(-1));
+        Announcement { members: [5; 16], deletions: [6; 16], at, heads, clean: true, full: false, settled: true }
     }
 
     fn gossiped(facts: BTreeMap<String, String>) -> Snapshot {
@@ -169,7 +178,7 @@ mod tests {
 
     #[test]
     fn strange_facts_are_left_out() {
-        let strange = ["head/", "head/x/1", "head/1", "head/1/2/3", "members"];
+        let strange = ["head/", "head/x/1", "head/1", "head/1/2/3", "members", "at"];
         let facts = strange.iter().map(|key| ((*key).to_owned(), "é".to_owned())).collect();
         assert_eq!(announcement_of(&facts), Announcement::default());
     }

@@ -58,7 +58,8 @@ pub struct MissingFrom {
     pub node: NodeId,
     /// Why it may be missing.
     pub reason: Reason,
-    /// All that the node had acknowledged until then is in the answer; none if that is not known.
+    /// All that the node had acknowledged before then, by its own wall clock, is in the answer; none if that is not known. Of a clock
+    /// that was put back meanwhile it says too much, by as much as that.
     pub included_until: Option<Timestamp>,
     /// How many batches are known to be missing.
     pub at_least_batches: u64,

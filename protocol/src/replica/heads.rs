@@ -10,13 +10,11 @@ use super::state::KeptHeads;
 use crate::id::{Boot, JournalId, NodeId};
 use crate::plan::Heads;
 use crate::segment::SegmentId;
-use crate::time::Timestamp;
 
 impl Replica {
     /// Takes in what nearly all news is, where a mesh is large: that live peers have told of other heads, and of nothing else. Returns the
     /// rest of it. Both are in order, so that nobody has to be looked for.
     pub(super) fn hear_heads_alone(&mut self, mut news: Vec<(NodeId, Peer)>, digest: [u8; 16]) -> Vec<(NodeId, Peer)> {
-        let now = self.context.now.timestamp;
         let mut peers = self.members.peers.iter_mut().peekable();
         news.retain(|(node, seen)| {
             while peers.next_if(|(peer, _)| *peer < node).is_some() {}
@@ -26,7 +24,7 @@ impl Replica {
                 return true;
             }
             peer.said = seen.said.clone();
-            peer.note_heard(now, digest);
+            peer.note_heard(digest);
             false
         });
         news
@@ -51,7 +49,7 @@ impl Replica {
             let is_told = |segment: &SegmentId| segment.journal.boot == boot || peer.said.settled;
             counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, config.retention));
         }
-        peer.note_heard(self.context.now.timestamp, self.members.table.digest());
+        peer.note_heard(self.members.table.digest());
     }
 
     /// Who has all its copies may lack one after a loss: what was heard before says nothing of what is included any more.
@@ -115,11 +113,12 @@ impl Replica {
 }
 
 impl PeerState {
-    /// Notes that what it said of its heads was just heard. Of another table the losses may be others too.
-    fn note_heard(&mut self, now: Timestamp, digest: [u8; 16]) {
+    /// Notes when it said what was just heard of its heads: by its own word, for over a link that works one way only, heartbeats arrive
+    /// and facts do not. Of another table the losses may be others too.
+    fn note_heard(&mut self, digest: [u8; 16]) {
         let is_told = self.heads.counts.len() + self.said.heads.len() <= HEADS_MAX;
-        if self.live && self.said.members == digest && self.said.settled && is_told {
-            self.heads.at = Some(now.saturating_sub(GOSSIP_LAG));
+        if self.said.members == digest && self.said.settled && is_told {
+            self.heads.at = self.said.at.or(self.heads.at);
         }
     }
 }
@@ -129,8 +128,6 @@ fn of_journal(journal: JournalId, said: &Announcement) -> impl Iterator<Item = (
     said.heads.iter().map(move |((window, part), count)| (SegmentId { window: *window, journal, part: *part }, *count))
 }
 
-/// What was heard is taken to have been said so much earlier, by gossip's delay.
-const GOSSIP_LAG: Duration = Duration::from_secs(10);
 /// The most heads that are kept of one node; while it has more, nothing is said of what is known to be included.
 const HEADS_MAX: usize = 4_096;
 /// How often what was heard of nodes that are gone is forgotten.

@@ -13,6 +13,7 @@ use crate::ledger::LedgerEntry;
 use crate::message::Message;
 use crate::segment::{ExtentId, SegmentId, Window};
 use crate::seq_set::SeqSet;
+use crate::time::Timestamp;
 
 /// Names an append until it is answered. Drawn by the shell, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -271,6 +272,8 @@ pub struct Announcement {
     pub members: [u8; 16],
     /// The digest of its table of deletions.
     pub deletions: [u8; 16],
+    /// When it said this, by its own wall clock: who hears it late would take it for news. None if it did not say.
+    pub at: Option<Timestamp>,
     /// How many batches it has written to each open segment of its present journal: window, part, count.
     pub heads: BTreeMap<(Window, u32), u32>,
     /// Whether it stopped in order, with all it held held elsewhere too.
@@ -282,7 +285,7 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Tells whether it differs from another in nothing but the heads.
+    /// Tells whether it differs from another in nothing but the heads and when they were told.
     pub fn differs_in_heads_alone(&self, other: &Self) -> bool {
         let rest = |said: &Self| (said.members, said.deletions, said.clean, said.full, said.settled);
         rest(self) == rest(other)

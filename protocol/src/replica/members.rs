@@ -469,12 +469,14 @@ impl Replica {
 
     /// Tells and persists what has changed, each at most so often.
     pub(super) fn announce_changes(&mut self) {
-        let said = self.announcement();
-        if said != self.members.announced || self.members.announced_at.is_none() {
+        let mut said = self.announcement();
+        let ago = self.members.announced_at.map(|at| self.context.ago(at));
+        if said != self.members.announced || ago.is_none_or(|ago| ago >= ANNOUNCE_AGAIN) {
             let pause = self.announce_pause(&said);
-            match self.members.announced_at.map(|at| self.context.ago(at)) {
+            match ago {
                 Some(ago) if ago < pause => self.context.arm(Timer::Announce, pause - ago),
                 _ => {
+                    said.at = Some(self.context.now.timestamp);
                     self.members.announced = said.clone();
                     self.members.announced_at = Some(self.context.now.instant);
                     self.context.output(Output::Announce(said));
@@ -519,6 +521,7 @@ impl Replica {
         Announcement {
             members: self.members.table.digest(),
             deletions: self.deletions.digest(),
+            at: self.members.announced.at,
             heads,
             clean: self.members.mine.clean.is_some(),
             full: self.members.full_since.is_some(),
@@ -560,8 +563,11 @@ const EXCHANGE_PAUSE: Duration = Duration::from_millis(500);
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(250);
 /// With so many others the pause begins to grow.
 const ANNOUNCE_CROWD: usize = 8;
-/// How long heads wait at most; well below the delay that gossip is taken to have.
+/// How long heads wait at most.
 const ANNOUNCE_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Who has nothing new says so after this: what he wrote until then is known to be in the answers of those who hear it. A guess, as
+/// each time costs every member a fact.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(20);
 /// How often the heads of others are written down.
 const PERSIST_HEADS_EVERY: Duration = Duration::from_secs(30);
 /// How long after a refusal for want of room it is tried again.

@@ -18,7 +18,7 @@ pub(super) struct State {
     /// None before the first start.
     pub(super) mine: Option<MemberRow>,
     pub(super) rows: Vec<MemberRow>,
-    /// Per node: when it was last heard, and its heads.
+    /// Per node: when it said so by its own clock, and its heads.
     pub(super) heads: BTreeMap<NodeId, (Option<Timestamp>, BTreeMap<SegmentId, u32>)>,
     pub(super) quarantined: BTreeMap<SegmentId, SeqSet>,
     /// Whether no other member may know that this node is running again: it stopped in order, or is new, and has told nobody since.

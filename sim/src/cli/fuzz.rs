@@ -43,6 +43,7 @@ struct Sum {
     acknowledged: u64,
     claims: (u64, u64),
     reads: (u64, u64),
+    expiries: u64,
     slowest: Duration,
     lasted: Duration,
 }
@@ -68,7 +69,7 @@ impl Fuzz {
         let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
         let took = begin.elapsed().as_secs_f64();
         println!(
-            "{} seeds from {}: {} failed; {} appends acknowledged; answers complete {}, not {}; batches stable {}, stale for a while {}; slowest convergence {:?}; {:.0} s simulated in {took:.1} s",
+            "{} seeds from {}: {} failed; {} appends acknowledged; answers complete {}, not {}; batches stable {}, stale for a while {}; something expired in {} worlds; slowest convergence {:?}; {:.0} s simulated in {took:.1} s",
             sum.seeds,
             self.from,
             sum.failed,
@@ -77,6 +78,7 @@ impl Fuzz {
             sum.claims.1,
             sum.reads.0,
             sum.reads.1,
+            sum.expiries,
             sum.slowest,
             sum.lasted.as_secs_f64(),
         );
@@ -103,6 +105,7 @@ impl Fuzz {
         sum.acknowledged += outcome.appends.0;
         sum.claims = (sum.claims.0 + outcome.claims.0, sum.claims.1 + outcome.claims.1);
         sum.reads = (sum.reads.0 + outcome.reads.stable, sum.reads.1 + outcome.reads.stale);
+        sum.expiries += u64::from(outcome.expired > 0);
         sum.slowest = sum.slowest.max(outcome.converged_after.unwrap_or_default());
         sum.lasted += outcome.lasted;
     }

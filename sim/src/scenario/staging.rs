@@ -31,6 +31,7 @@ impl Scenario {
             timeline.extend(self.faults(step, &nodes, &links));
         }
         Spec {
+            begins: Duration::ZERO,
             seed: self.seed,
             config: self.config.clone(),
             loads: self.loads(),

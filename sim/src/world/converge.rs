@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use logmesh_protocol::id::NodeId;
 use logmesh_protocol::segment::SegmentId;
+use logmesh_protocol::time::Timestamp;
 
 use super::World;
 
@@ -36,16 +37,19 @@ impl World {
         if members.any(|(_, replica)| Some(replica.deletions().digest()) != deleted) {
             return Some("tables of deletions differ".into());
         }
+        // What is about to expire is compared no more.
+        let lives = |segment: &SegmentId| !self.is_expiring(segment);
         let mut found: BTreeMap<SegmentId, BTreeMap<NodeId, _>> = BTreeMap::new();
         let mut holders: BTreeMap<SegmentId, BTreeSet<NodeId>> = BTreeMap::new();
         for (node, replica) in &running {
-            for (segment, seqs) in replica.quarantined() {
+            for (segment, seqs) in replica.quarantined().into_iter().filter(|(segment, _)| lives(segment)) {
                 // What rotted or was lost everywhere stays named for ever, and rightly so.
                 if seqs.iter().any(|seq| self.hosts.values().any(|host| host.disk.has(segment, seq))) {
                     return Some(format!("{node:?} has not mended {seqs:?} of {segment:?}"));
                 }
             }
-            for status in replica.segments().into_iter().filter(|status| !status.held.is_empty()) {
+            let held = replica.segments().into_iter().filter(|status| !status.held.is_empty());
+            for status in held.filter(|status| lives(&status.segment)) {
                 holders.entry(status.segment).or_default().extend(status.holders);
                 found.entry(status.segment).or_default().insert(*node, (status.held, status.root));
             }
@@ -77,17 +81,25 @@ impl World {
 
     /// Lets the oracle look at all disks.
     pub fn check(&mut self) {
-        let retention = self.spec.config.retention;
-        for host in self.hosts.values() {
-            let now = host.now(self.nanos).timestamp;
-            let gone: BTreeSet<SegmentId> = host
-                .disk
-                .ids()
-                .map(|(segment, ..)| segment)
-                .filter(|segment| segment.is_expired(now, retention))
-                .collect();
-            gone.into_iter().for_each(|segment| self.oracle.expired(segment));
-        }
+        self.expire();
         self.oracle.check_disks(&self.hosts);
+    }
+
+    /// Tells the oracle what is past its retention by anybody's clock: nobody owes it any more.
+    pub(super) fn expire(&mut self) {
+        if let Some(latest) = self.latest() {
+            self.oracle.expire(latest, self.spec.config.retention);
+        }
+    }
+
+    /// Tells whether a segment is so near its expiry that some host may have deleted it.
+    pub fn is_expiring(&self, segment: &SegmentId) -> bool {
+        let config = &self.spec.config;
+        let soon = self.latest().map(|latest| latest.saturating_add(config.clock_skew_max));
+        soon.is_some_and(|soon| segment.is_expired(soon, config.retention))
+    }
+
+    fn latest(&self) -> Option<Timestamp> {
+        self.hosts.values().map(|host| host.now(self.nanos).timestamp).max()
     }
 }

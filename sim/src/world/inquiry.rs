@@ -16,10 +16,8 @@ use logmesh_protocol::time::{TimeRange, Timestamp};
 use rand::Rng;
 
 use super::{Happening, World, node, small};
-use crate::clock::EPOCH_NANOS;
 use crate::oracle::Answer;
 use crate::sample::QuerySample;
-use crate::spec::Fault;
 
 /// A query under way.
 pub(super) struct Inquiry {
@@ -278,27 +276,20 @@ impl World {
         inquiry.begin_survey()
     }
 
-    /// What an answer says to have of a node that is away it has: all that the node had acknowledged until a moment.
+    /// What an answer says to have of a node that is away it has: all that the node had acknowledged before its clock showed some time.
     fn check_included(&mut self, inquiry: &Inquiry, found: &BTreeMap<SegmentId, SeqSet>, completeness: &Completeness) {
-        // Where links work one way only, heartbeats arrive and facts do not: how old what was heard is nobody knows.
-        let is_one_way = |fault: &Fault| matches!(fault, Fault::Cut { both_ways: false, .. });
-        if self.spec.timeline.iter().any(|(_, fault)| is_one_way(fault)) {
-            return;
-        }
-        let clock = &self.hosts[&inquiry.coordinator].clock;
-        // Moments are told by clocks: those of one that was set mean nothing to the oracle.
-        if clock.was_set() {
-            return;
-        }
         for missing in &completeness.missing {
-            let until = missing.included_until.and_then(|until| u64::try_from(until.as_nanos() - EPOCH_NANOS).ok());
-            let Some(until) = until else { continue };
-            self.oracle.check_included(missing.node, until, &inquiry.range, found);
+            let Some(until) = missing.included_until else { continue };
+            // Of two moments that it showed alike nobody can tell which is meant.
+            if !self.hosts[&missing.node].clock.was_put_back() {
+                self.oracle.check_included(missing.node, until, &inquiry.range, found);
+            }
         }
     }
 
     fn judge(&mut self, inquiry: &Inquiry, found: &BTreeMap<SegmentId, SeqSet>, completeness: &Completeness) -> bool {
         let remembered: BTreeSet<NodeId> = inquiry.table.members().map(|row| row.node).collect();
+        self.expire();
         let before = self.oracle.broken.len();
         let claims_complete = completeness.complete;
         let (began, ended, range) = (inquiry.began, self.nanos, inquiry.range);

@@ -55,6 +55,7 @@ impl World {
 
     /// Looks whether what must hold at every moment holds.
     pub fn check_always(&mut self) {
+        self.expire();
         self.check_waiting();
         self.check_bounds();
         self.check_placement();

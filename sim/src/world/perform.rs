@@ -143,6 +143,7 @@ impl World {
                 let now = self.hosts[&id].now(self.nanos).timestamp;
                 let config = &self.spec.config;
                 if segment.is_expired(now, config.retention) {
+                    self.expired_count += 1;
                     self.oracle.expired(segment);
                 } else {
                     self.oracle.dropped(id, segment, config.copies, &self.hosts);
