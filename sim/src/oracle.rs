@@ -278,21 +278,37 @@ impl Oracle {
 
     /// A host lets a segment go that is not expired: others must have all of it by then.
     pub fn dropped(&mut self, node: NodeId, segment: SegmentId, copies: u8, hosts: &Hosts) {
+        for place in self.check_handed_over(node, segment, copies, hosts) {
+            self.harmed(node, place);
+        }
+    }
+
+    /// A host has left: others must have all that it holds and that is not expired.
+    pub fn left(&mut self, node: NodeId, copies: u8, hosts: &Hosts) {
+        let held: BTreeSet<SegmentId> = hosts[&node].disk.ids().map(|(segment, ..)| segment).collect();
+        let is_expired = |segment: &SegmentId| self.segments.get(segment).is_some_and(|known| known.is_expired);
+        for segment in held.into_iter().filter(|segment| !is_expired(segment)).collect::<Vec<_>>() {
+            self.check_handed_over(node, segment, copies, hosts);
+        }
+    }
+
+    /// Looks whether others have all that a host has of a segment, and returns that.
+    fn check_handed_over(&mut self, node: NodeId, segment: SegmentId, copies: u8, hosts: &Hosts) -> Vec<Place> {
         // Where fewer have joined than there should be copies, all of them are holders.
         let joined = hosts[&node].replica.as_ref().map_or(0, |replica| replica.members_table().placed().len());
         let holders = usize::from(copies).min(joined);
         let places: Vec<Place> = hosts[&node].disk.ledger(segment).into_iter().map(|(seq, _)| (segment, seq)).collect();
-        for place in places {
+        for place in &places {
             // One of the holders may have found its copy damaged since it showed it, so keeping it is enough.
-            let named = self.find(place).into_iter().flat_map(|batch| &batch.disks);
+            let named = self.find(*place).into_iter().flat_map(|batch| &batch.disks);
             let others = named.map(|copy| crate::hosts::node(copy.disk)).filter(|other| *other != node);
             let others = others.filter(|other| hosts[other].disk.keeps(place.0, place.1)).count();
             if others < holders.saturating_sub(1).max(1) {
                 self.broken
                     .push(format!("nothing is dropped too early: {place:?} by {node:?}, and {others} others have it"));
             }
-            self.harmed(node, place);
         }
+        places
     }
 
     /// A client was refused.

@@ -11,7 +11,7 @@ use logmesh_protocol::segment::{SegmentId, Window};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
 use logmesh_sim::host::Trap;
-use logmesh_sim::spec::Fault;
+use logmesh_sim::spec::{Fault, Spec};
 use logmesh_sim::world::{World, node};
 
 #[test]
@@ -460,6 +460,32 @@ fn expired_segments_leave_all_nodes() {
     assert_eq!(world.oracle.broken, Vec::<String>::new());
 }
 
+/// What is about to expire nobody compared, and nobody showed that he had it to one who stopped.
+#[test]
+fn who_stops_in_order_is_clean_though_some_of_what_it_holds_is_about_to_expire() {
+    let mut world = about_to_expire(&World::quick());
+    world.tell(0, Input::Stop);
+    world.run_for(secs(12));
+    assert_eq!(world.stopped.get(&node(0)), Some(&true));
+    assert!(world.query(1));
+    whole(world);
+}
+
+/// It had left without a look at what was about to expire, of which it had the only copy.
+#[test]
+fn who_leaves_hands_over_what_is_about_to_expire_too() {
+    let mut config = World::quick();
+    (config.mechanisms.push, config.mechanisms.repair) = (false, false);
+    let mut world = about_to_expire(&config);
+    world.tell(0, Input::Leave);
+    world.run_for(secs(15));
+    assert!(left(&world, 0));
+    world.crash(0);
+    world.run_for(secs(5));
+    assert!(world.query(1));
+    whole(world);
+}
+
 #[test]
 fn holders_adopt_what_the_origin_has_sealed() {
     let mut world = mesh(3);
@@ -495,6 +521,19 @@ fn a_node_takes_over_the_place_of_a_lost_one() {
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// A mesh in which the first has written something that others may have deleted from now on, and that lives for half a minute yet.
+fn about_to_expire(config: &Config) -> World {
+    let config = Config { retention: secs(60), clock_skew_max: secs(50), ..config.clone() };
+    // The hour ends after 20 seconds.
+    let spec = Spec { begins: secs(50 * 60 - 21), ..Spec::new(1, 4, &config) };
+    let mut world = World::of(&spec);
+    world.run_for(secs(3));
+    write(&mut world, &[0], 10);
+    world.run_for(secs(50) - world.age());
+    assert!(world.oracle.owed().count() == 10 && world.oracle.owed().all(|(segment, _)| world.is_expiring(&segment)));
+    world
 }
 
 /// A mesh whose members know each other.

@@ -52,8 +52,10 @@ impl Replica {
     }
 
     fn look_at(&mut self, id: SegmentId, asks: &mut BTreeMap<NodeId, Vec<SegmentId>>) -> Verdict {
-        let holders = self.holders(&id);
-        if holders.contains(&self.context.id) || self.is_expiring(&id) {
+        let (holders, is_leaving) = (self.holders(&id), self.members.mine.state == MemberState::Leaving);
+        // Nothing more is taken over so late; what a leaver alone has goes all the same, while it lives.
+        let is_late = if is_leaving { self.is_gone(&id) } else { self.is_expiring(&id) };
+        if holders.contains(&self.context.id) || is_late {
             return Verdict::Keep;
         }
         if !self.receiving.underway(&id).is_empty() || self.journal.is_storing(&id) {
@@ -67,10 +69,7 @@ impl Replica {
         if holders.is_empty() || segment.root().is_none() || !segment.quarantined.is_empty() {
             return Verdict::Wait;
         }
-        let lately = match self.members.mine.state {
-            MemberState::Leaving => SHOWN_TO_LEAVER,
-            _ => SHOWN_LATELY,
-        };
+        let lately = if is_leaving { SHOWN_TO_LEAVER } else { SHOWN_LATELY };
         // A holder that is about to stop may be relying on this very node.
         let all_live = planted!(DroppedTooEarly) || holders.iter().all(|holder| self.members.is_staying(*holder));
         let mut covered = all_live;

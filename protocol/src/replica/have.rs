@@ -47,7 +47,9 @@ impl Replica {
         let (mut more, mut confirmed) = (Vec::new(), Vec::new());
         for has in segments.into_iter().take(SEGMENTS_MAX) {
             let id = has.segment;
-            if self.is_gone(&id) || self.is_expiring(&id) {
+            // Who stops or leaves is answered to the last: nobody else may have it.
+            let is_due = matches!(wish, Wish::Take(_) | Wish::Confirm);
+            if self.is_gone(&id) || (self.is_expiring(&id) && !is_due) {
                 continue;
             }
             let compared = self.compare_segment(from, (salt, wish), has);

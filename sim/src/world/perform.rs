@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use logmesh_protocol::id::{Boot, NodeId};
 use logmesh_protocol::message;
-use logmesh_protocol::replica::Input;
+use logmesh_protocol::replica::{Event, Input};
 use logmesh_protocol::time::Instant;
 
 use super::{Happening, World, small};
@@ -99,6 +99,10 @@ impl World {
         host.drain(nanos, &mut deeds);
         for event in std::mem::take(&mut host.events) {
             self.note(|| format!("{id:?} {event:?}"));
+            if event == Event::Left {
+                self.expire();
+                self.oracle.left(id, self.spec.config.copies, &self.hosts);
+            }
         }
         let mut is_up = true;
         for deed in deeds.drain(..) {
