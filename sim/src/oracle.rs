@@ -236,6 +236,11 @@ impl Oracle {
         past.collect::<Vec<_>>().into_iter().for_each(|segment| self.expired(segment));
     }
 
+    /// Tells whether a segment is past its retention by some clock.
+    pub fn is_expired(&self, segment: &SegmentId) -> bool {
+        self.segments.get(segment).is_some_and(|known| known.is_expired)
+    }
+
     /// A segment is past its retention.
     pub fn expired(&mut self, segment: SegmentId) {
         let known = self.segments.entry(segment).or_default();
@@ -257,7 +262,7 @@ impl Oracle {
         self.acknowledged_count += 1;
         let is_unseen = hosts.get(&node).is_none_or(|host| !host.is_established);
         let shown = hosts.get(&node).map_or(Timestamp::MIN, |host| host.now(now).timestamp);
-        let is_expired = self.segments.get(&place.0).is_some_and(|known| known.is_expired);
+        let is_expired = self.is_expired(&place.0);
         let Some(batch) = self.find_mut(place) else { return };
         let was_counted = batch.acknowledged.replace(now).is_some();
         batch.is_unseen |= is_unseen;
@@ -286,8 +291,7 @@ impl Oracle {
     /// A host has left: others must have all that it holds and that is not expired.
     pub fn left(&mut self, node: NodeId, copies: u8, hosts: &Hosts) {
         let held: BTreeSet<SegmentId> = hosts[&node].disk.ids().map(|(segment, ..)| segment).collect();
-        let is_expired = |segment: &SegmentId| self.segments.get(segment).is_some_and(|known| known.is_expired);
-        for segment in held.into_iter().filter(|segment| !is_expired(segment)).collect::<Vec<_>>() {
+        for segment in held.into_iter().filter(|segment| !self.is_expired(segment)).collect::<Vec<_>>() {
             self.check_handed_over(node, segment, copies, hosts);
         }
     }

@@ -54,6 +54,7 @@ const MENDED: &[(u64, &str)] = &[
     (241, "an answer went by heads heard before a member was given up, and with it copies"),
     (265, "a batch set aside between survey and scan was in no answer, and the answer said that it was complete"),
     (424_351, "an answer went by heads although holders that had stopped in order were not there either"),
+    (92_002_340, "the simulator asked for what had expired between the survey and the scan"),
     (777_000_243, "a node that had left, let go of its own and joined again vouched for what it had written before"),
     (
         777_001_331,

@@ -261,6 +261,9 @@ impl World {
         }
         let (found, failed) = inquiry.take_scans(&mut self.oracle.broken);
         if failed.is_empty() {
+            // What has expired since the survey nobody has to have any more.
+            self.expire();
+            inquiry.surveyed.retain(|segment, _| !self.oracle.is_expired(segment));
             inquiry.check_scans(&found, &mut self.oracle.broken);
         }
         if failed.is_empty() || inquiry.attempts >= ATTEMPTS_MAX {
