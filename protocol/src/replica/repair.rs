@@ -332,8 +332,7 @@ impl Replica {
     /// fingerprints would: few segments with few holes. What differs is read off at once then.
     fn held_in(&mut self, peer: NodeId, shared: &Shared, (salt, windows): (Salt, &BTreeSet<u32>)) -> Option<Vec<Has>> {
         let mut ids: Vec<SegmentId> = shared.ids_of(windows).collect();
-        let compared = ids.iter().copied().collect();
-        ids.extend(self.active_in(windows, peer, &compared));
+        ids.extend(self.active_in(peer, shared, windows));
         ids.sort_by_key(by_journal);
         let segments: Vec<Has> = ids.into_iter().filter_map(|id| self.has(id, (salt, Wish::More))).collect();
         let intervals: usize = segments.iter().map(|has| has.held.ranges().len()).sum();
@@ -344,9 +343,8 @@ impl Replica {
     fn on_held_in(&mut self, from: NodeId, (salt, shared): (Salt, &Shared), windows: Vec<u32>, segments: Vec<Has>) {
         let windows: BTreeSet<u32> = windows.into_iter().take(WINDOWS_MAX).collect();
         let known: BTreeSet<SegmentId> = segments.iter().map(|has| has.segment).collect();
-        let mut unknown: Vec<SegmentId> = shared.ids_of(&windows).filter(|id| !known.contains(id)).collect();
-        let mentioned = unknown.iter().copied().chain(known).collect();
-        unknown.extend(self.active_in(&windows, from, &mentioned));
+        let all = shared.ids_of(&windows).chain(self.active_in(from, shared, &windows));
+        let unknown = all.filter(|id| !known.contains(id)).collect();
         self.on_have(from, (salt, Wish::More), segments);
         self.tell_have(from, unknown, Wish::More);
     }
@@ -366,8 +364,7 @@ impl Replica {
             mine.iter().filter(|(name, (digest, _))| theirs.get(*name) != Some(digest)).map(|(_, (_, id))| *id);
         let mut differing: BTreeSet<SegmentId> = differing.collect();
         // What changed a moment ago is in no digest, but an old hole in it is a hole.
-        let compared: BTreeSet<SegmentId> = mine.values().map(|(_, id)| *id).collect();
-        differing.extend(self.active_in(&windows, from, &compared));
+        differing.extend(self.active_in(from, shared, &windows));
         let unknown: Vec<_> = theirs.into_keys().filter(|name| !mine.contains_key(name)).collect();
         if !unknown.is_empty() {
             let windows = windows.into_iter().collect();
@@ -376,8 +373,10 @@ impl Replica {
         self.tell_have(from, differing.into_iter().collect(), Wish::More);
     }
 
-    /// Returns the segments of `windows` that both should hold and that are too active to be compared by digest.
-    fn active_in(&mut self, windows: &BTreeSet<u32>, peer: NodeId, compared: &BTreeSet<SegmentId>) -> Vec<SegmentId> {
+    /// Returns the segments of `windows` that `peer` and this node should hold and that are too active to be among those that are
+    /// compared by digest.
+    fn active_in(&mut self, peer: NodeId, shared: &Shared, windows: &BTreeSet<u32>) -> Vec<SegmentId> {
+        let compared: BTreeSet<SegmentId> = shared.ids_of(windows).collect();
         let candidates: Vec<SegmentId> = self
             .segments
             .ids()
