@@ -119,12 +119,12 @@ fn pump(nodes: &mut [Node; 2], at: usize, now: u64, found: &mut Found) -> bool {
                 let entries = nodes[at].held[&id].iter().map(|seq| (seq, entry(&id, seq))).collect();
                 nodes[at].replica.handle_input(clock(now), Input::LedgerLoaded { segment: id, entries });
             }
-            Output::SendBatches { to, segment, seqs } => {
+            Output::SendBatches { to, segment, seqs, purpose } => {
                 let stored = |seq| StoredBatch { segment, seq, entry: entry(&segment, seq), from: Some(node(at)) };
                 let batches: Vec<_> = seqs.iter().map(stored).collect();
                 found.fetched += batches.len() as u64;
                 nodes[1 - at].replica.handle_input(clock(now), Input::Stored(batches));
-                nodes[at].replica.handle_input(clock(now), Input::Sent { to, segment, seqs, bytes: 1 });
+                nodes[at].replica.handle_input(clock(now), Input::Sent { to, segment, seqs, bytes: 1, purpose });
             }
             _ => {}
         }

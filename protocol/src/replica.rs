@@ -51,7 +51,7 @@ mod urgent;
 
 pub use self::footprint::Size;
 pub use self::interface::{
-    Announcement, Append, Event, Input, Output, Peer, Recovered, RecoveredSegment, StoredBatch, Ticket, View,
+    Announcement, Append, Event, Input, Output, Peer, Purpose, Recovered, RecoveredSegment, StoredBatch, Ticket, View,
 };
 pub use self::status::{MemberStatus, OwnSegment, RepairStatus, SegmentStatus};
 pub use crate::member::MemberState;
@@ -132,7 +132,10 @@ impl Replica {
             Input::LedgerLoaded { segment, entries } => self.segments.on_loaded(&mut self.context, segment, entries),
             Input::Verified { segment, damaged, whole } => self.on_verified(segment, &damaged, whole),
             Input::Quarantined { segment, seqs } => self.on_quarantined(segment, &seqs),
-            Input::Sent { to, segment, seqs, bytes } => self.on_sent(to, segment, &seqs, bytes),
+            Input::Sent { to, segment, seqs, bytes, purpose } => match purpose {
+                Purpose::Push => self.on_push_sent(to, segment, &seqs),
+                Purpose::Wish => self.on_served(to, segment, &seqs, bytes),
+            },
             Input::Forget(node) => self.forget(node),
             Input::Leave => self.leave(),
             Input::Delete(deletion) => self.delete(deletion),
@@ -230,13 +233,6 @@ impl Replica {
             Message::Take { extent } => self.on_take(from, extent),
             Message::Deletions { digest, rows, asks } => self.on_deletions(from, digest, rows, asks),
             Message::DeletionsKnown { digest } => self.on_deletions_known(from, digest),
-        }
-    }
-
-    fn on_sent(&mut self, to: NodeId, segment: SegmentId, seqs: &crate::seq_set::SeqSet, bytes: u64) {
-        // A push and a wish of one peer may be on their way at once: each takes what is its own.
-        if self.serving.is_sending(to, &segment, seqs) || !self.on_push_sent(to, segment, seqs) {
-            self.on_served(to, segment, seqs, bytes);
         }
     }
 

@@ -6,7 +6,7 @@ use logmesh_protocol::batch::BatchFrame;
 use logmesh_protocol::config::Config;
 use logmesh_protocol::id::{BatchId, Boot, NodeId};
 use logmesh_protocol::message;
-use logmesh_protocol::replica::{Append, Event, Input, Output, Replica, StoredBatch, Ticket};
+use logmesh_protocol::replica::{Append, Event, Input, Output, Purpose, Replica, StoredBatch, Ticket};
 use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{Instant, Now};
@@ -334,8 +334,8 @@ impl Host {
     pub fn work(&mut self, work: Work) -> Worked {
         let Work::Output(output) = work else { unreachable!("batches are for the writer") };
         match output {
-            Output::SendBatches { to, segment, seqs } => self.send_batches(to, segment, &seqs),
-            Output::SendExtent { to, extent } => self.send_extent(to, extent),
+            Output::SendBatches { to, segment, seqs, purpose } => self.send_batches((to, purpose), segment, &seqs),
+            Output::SendExtent { to, extent, purpose } => self.send_extent((to, purpose), extent),
             Output::Adopt { from, extent, bytes } => {
                 let stored = self.disk.adopt(extent, &bytes);
                 let batches = stored
@@ -363,7 +363,7 @@ impl Host {
         }
     }
 
-    fn send_batches(&mut self, to: NodeId, segment: SegmentId, seqs: &SeqSet) -> Worked {
+    fn send_batches(&mut self, (to, purpose): (NodeId, Purpose), segment: SegmentId, seqs: &SeqSet) -> Worked {
         let (frames, damaged) = self.disk.read(segment, seqs);
         let sent: SeqSet = frames.iter().map(|frame| frame.seq).collect();
         let bytes = frames.iter().map(|frame| frame.body.len() as u64).sum();
@@ -371,7 +371,7 @@ impl Host {
         if !damaged.is_empty() {
             inputs.push(Input::Verified { segment, damaged, whole: false });
         }
-        inputs.push(Input::Sent { to, segment, seqs: sent, bytes });
+        inputs.push(Input::Sent { to, segment, seqs: sent, bytes, purpose });
         let is_new = segment.origin() == self.id && segment.journal.boot == self.boot;
         match is_new {
             true => self.tally.push_bytes += bytes,
@@ -381,19 +381,20 @@ impl Host {
         (inputs, parcels)
     }
 
-    fn send_extent(&mut self, to: NodeId, extent: ExtentId) -> Worked {
+    fn send_extent(&mut self, (to, purpose): (NodeId, Purpose), extent: ExtentId) -> Worked {
         let segment = extent.segment;
         match self.disk.extent_bytes(extent) {
             Some((content, bytes)) => {
                 let seqs = SeqSet::from_range(extent.from..extent.to);
                 self.tally.repair_bytes += bytes;
-                let sent = Input::Sent { to, segment, seqs, bytes };
+                let sent = Input::Sent { to, segment, seqs, bytes, purpose };
                 (vec![sent], vec![(to, Parcel::Extent(extent, content, bytes))])
             }
             None => {
                 let damaged = self.disk.damaged(segment);
                 let verified = Input::Verified { segment, damaged, whole: true };
-                (vec![verified, Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 }], Vec::new())
+                let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0, purpose };
+                (vec![verified, nothing], Vec::new())
             }
         }
     }

@@ -8,7 +8,7 @@ use logmesh_protocol::batch::BatchFrame;
 use logmesh_protocol::deletion::DeletionTable;
 use logmesh_protocol::envelope::Envelope;
 use logmesh_protocol::id::NodeId;
-use logmesh_protocol::replica::{Input, Output, StoredBatch, Ticket};
+use logmesh_protocol::replica::{Input, Output, Purpose, StoredBatch, Ticket};
 use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_store::{Append, Commit, CommitError, Committed, Done, Store, Stored};
@@ -100,8 +100,8 @@ impl Performer {
                 // What is lost is asked for again.
                 let _ = self.sender.send(to, Envelope::Message(message));
             }
-            Output::SendBatches { to, segment, seqs } => self.send_batches(to, segment, seqs),
-            Output::SendExtent { to, extent } => self.send_extent(to, extent),
+            Output::SendBatches { to, segment, seqs, purpose } => self.send_batches((to, purpose), segment, seqs),
+            Output::SendExtent { to, extent, purpose } => self.send_extent((to, purpose), extent),
             Output::StoreAppend { ticket, segment, seq } => {
                 let payload = self.payloads.remove(&ticket).expect("the machine places an append once");
                 self.group.push(Append { segment, seq, tenant: payload.tenant, chunks: payload.chunks });
@@ -138,12 +138,12 @@ impl Performer {
         });
     }
 
-    fn send_batches(&self, to: NodeId, segment: SegmentId, seqs: SeqSet) {
+    fn send_batches(&self, (to, purpose): (NodeId, Purpose), segment: SegmentId, seqs: SeqSet) {
         let (mesh, recent) = (self.mesh.clone(), self.recent.clone());
         self.beside(&self.reads, move |store, sender| {
-            let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+            let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0, purpose };
             if let Some(frames) = recent.frames(&segment, &seqs) {
-                return Some(send_frames(sender, to, segment, frames));
+                return Some(send_frames(sender, (to, purpose), segment, frames));
             }
             let read = match store.frames(&segment, &seqs, FRAMES_BYTES_MAX) {
                 Ok(read) => read,
@@ -155,15 +155,15 @@ impl Performer {
             if !read.damaged.is_empty() {
                 mesh.tell_blocking(Input::Verified { segment, damaged: read.damaged, whole: false });
             }
-            Some(send_frames(sender, to, segment, read.frames))
+            Some(send_frames(sender, (to, purpose), segment, read.frames))
         });
     }
 
-    fn send_extent(&self, to: NodeId, extent: ExtentId) {
+    fn send_extent(&self, (to, purpose): (NodeId, Purpose), extent: ExtentId) {
         let mesh = self.mesh.clone();
         self.beside(&self.reads, move |store, sender| {
             let segment = extent.segment;
-            let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+            let nothing = Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0, purpose };
             let bytes = match store.extent_bytes(&extent) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -176,7 +176,8 @@ impl Performer {
             if !sender.send(to, Envelope::Extent(extent, bytes)) {
                 return Some(nothing);
             }
-            Some(Input::Sent { to, segment, seqs: SeqSet::from_range(extent.from..extent.to), bytes: length })
+            let seqs = SeqSet::from_range(extent.from..extent.to);
+            Some(Input::Sent { to, segment, seqs, bytes: length, purpose })
         });
     }
 
@@ -293,13 +294,18 @@ fn publish(feed: &Feed, tenants: &BTreeMap<(SegmentId, u32), String>, committed:
 }
 
 /// Sends frames of one segment and says what left.
-fn send_frames(sender: &Sender, to: NodeId, segment: SegmentId, frames: Vec<BatchFrame>) -> Input {
+fn send_frames(
+    sender: &Sender,
+    (to, purpose): (NodeId, Purpose),
+    segment: SegmentId,
+    frames: Vec<BatchFrame>,
+) -> Input {
     let seqs: SeqSet = frames.iter().map(|frame| frame.seq).collect();
     let bytes = frames.iter().map(|frame| frame.body.len() as u64).sum();
     if frames.is_empty() || !sender.send(to, Envelope::Batches(frames)) {
-        return Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0 };
+        return Input::Sent { to, segment, seqs: SeqSet::new(), bytes: 0, purpose };
     }
-    Input::Sent { to, segment, seqs, bytes }
+    Input::Sent { to, segment, seqs, bytes, purpose }
 }
 
 fn verified(store: &Store, segment: SegmentId) -> Option<Input> {

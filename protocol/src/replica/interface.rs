@@ -114,6 +114,8 @@ pub enum Input {
         seqs: SeqSet,
         /// How many bytes.
         bytes: u64,
+        /// Why, as the output said.
+        purpose: Purpose,
     },
     /// An operator gives a member up.
     Forget(NodeId),
@@ -143,6 +145,8 @@ pub enum Output {
         segment: SegmentId,
         /// Which of it.
         seqs: SeqSet,
+        /// Why. A push and a wish of one peer may be on their way at once.
+        purpose: Purpose,
     },
     /// Read a sealed extent and send it whole. Answer: [`Input::Sent`].
     SendExtent {
@@ -150,6 +154,8 @@ pub enum Output {
         to: NodeId,
         /// Which one.
         extent: ExtentId,
+        /// Why.
+        purpose: Purpose,
     },
     /// Store the records of `ticket` as this batch. Answer: [`Input::Stored`] or [`Input::StoreFailed`].
     StoreAppend {
@@ -219,6 +225,15 @@ pub enum Output {
         /// Whether answers stay complete without this node.
         clean: bool,
     },
+}
+
+/// Why something is sent to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The peer should hold it.
+    Push,
+    /// The peer has asked for it.
+    Wish,
 }
 
 /// Records that want a place in this node's journal.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Replica;
 use super::context::Timer;
-use super::interface::Output;
+use super::interface::{Output, Purpose};
 use super::members::{PeerState, RETURNING};
 use crate::id::NodeId;
 use crate::message::{Message, SEGMENTS_MAX};
@@ -245,20 +245,20 @@ impl Replica {
         lane.flying_bytes += bytes;
         outbound.sending = Some(Flight { seqs: seqs.clone(), bytes, at: self.context.now.instant });
         self.context.output(match extent {
-            Some(extent) => Output::SendExtent { to: peer, extent },
-            None => Output::SendBatches { to: peer, segment, seqs },
+            Some(extent) => Output::SendExtent { to: peer, extent, purpose: Purpose::Push },
+            None => Output::SendBatches { to: peer, segment, seqs, purpose: Purpose::Push },
         });
         self.context.arm(Timer::Push, self.context.config.push_retry);
     }
 
-    /// The shell has sent something, or could not. Tells whether it was a push.
-    pub(super) fn on_push_sent(&mut self, to: NodeId, segment: SegmentId, seqs: &SeqSet) -> bool {
+    /// The shell has pushed something, or could not.
+    pub(super) fn on_push_sent(&mut self, to: NodeId, segment: SegmentId, seqs: &SeqSet) {
         let outbound = self.push.outgoing.get_mut(&segment).and_then(|outgoing| outgoing.peers.get_mut(&to));
-        let Some(outbound) = outbound else { return false };
-        let Some(sending) = outbound.sending.take_if(|sending| sending.seqs.is_superset(seqs)) else { return false };
+        let Some(outbound) = outbound else { return };
+        let Some(sending) = outbound.sending.take_if(|sending| sending.seqs.is_superset(seqs)) else { return };
         let sent = sending.seqs.intersection(seqs).difference(&outbound.known);
         let bytes = sending.bytes * sent.len() / sending.seqs.len().max(1);
-        let Some(lane) = self.push.lanes.get_mut(&to) else { return true };
+        let Some(lane) = self.push.lanes.get_mut(&to) else { return };
         lane.flying_bytes = (lane.flying_bytes + bytes).saturating_sub(sending.bytes);
         if seqs.is_empty() {
             lane.not_before = Some(self.context.now.instant + SEND_PAUSE);
@@ -268,7 +268,6 @@ impl Replica {
             self.context.arm(Timer::Push, self.context.config.push_retry);
         }
         self.pump(to);
-        true
     }
 
     /// A peer holds this, durably.

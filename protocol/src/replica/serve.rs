@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Replica;
 use super::context::Timer;
-use super::interface::Output;
+use super::interface::{Output, Purpose};
 use crate::id::NodeId;
 use crate::message::SEGMENTS_MAX;
 use crate::segment::{ExtentId, SegmentId};
@@ -41,12 +41,6 @@ pub(super) enum Serve {
 }
 
 impl Serving {
-    /// Tells whether exactly this is being sent to `peer` because it asked for it.
-    pub(super) fn is_sending(&self, peer: NodeId, segment: &SegmentId, seqs: &SeqSet) -> bool {
-        let sending = self.queues.get(&peer).and_then(|queue| queue.sending.as_ref());
-        sending.is_some_and(|(sent, chosen, ..)| sent == segment && chosen == seqs)
-    }
-
     /// Tells whether `peer` has asked for something that was not sent yet.
     pub(super) fn is_busy_for(&self, peer: NodeId) -> bool {
         self.queues.get(&peer).is_some_and(|queue| queue.sending.is_some() || !queue.waiting.is_empty())
@@ -145,8 +139,8 @@ impl Replica {
             self.serving.tokens -= i64::try_from(bytes).unwrap_or(i64::MAX);
             self.serving.last = Some(to);
             self.context.output(match extent {
-                Some(extent) => Output::SendExtent { to, extent },
-                None => Output::SendBatches { to, segment, seqs: chosen },
+                Some(extent) => Output::SendExtent { to, extent, purpose: Purpose::Wish },
+                None => Output::SendBatches { to, segment, seqs: chosen, purpose: Purpose::Wish },
             });
             return;
         }
