@@ -127,6 +127,7 @@ pub struct OwnScan {
 ///   alone all the same, as a mesh's first node has, `complete` holds only from the moment when it has met the others.)
 /// - A node drops nothing that it wrote itself while it is a member, and of others' segments only what all holders, up at that
 ///   moment, have just shown that they hold.
+/// - Who scans its own still vouches for it since the start that it is told, when the scan has ended; else it says that it cannot.
 /// - What was quarantined stays named damaged, over restarts, until it is mended or expires.
 /// - Who is given up is down. (One that is up and cut off goes on acknowledging, and those who gave it up do not ask for it.)
 /// - A node that was given seeds and has met none of them yet coordinates nothing: it knows too little to call anything complete.
