@@ -77,16 +77,19 @@ fn data(mesh: &Mesh, path: &str, params: &[(&str, &str)]) -> Value {
 fn labels_values_and_series_are_those_of_the_whole_mesh() {
     let _turn = one_at_a_time();
     let (mesh, now) = shop();
-    for path in ["/loki/api/v1/labels", "/loki/api/v1/label", "/api/prom/label"] {
-        assert_eq!(data(&mesh, path, &[]), json!(["app", "env"]));
+    for path in ["/loki/api/v1/labels", "/loki/api/v1/label"] {
+        assert_eq!(data(&mesh, path, &[]), json!(["app", "env", "service_name"]));
     }
+    assert_eq!(ask(&mesh, "/api/prom/label", &[]), json!({ "values": ["app", "env", "service_name"] }));
+    assert_eq!(ask(&mesh, "/api/prom/label/app/values", &[]), json!({ "values": ["mail", "shop"] }));
+    assert_eq!(data(&mesh, "/loki/api/v1/label/service_name/values", &[]), json!(["mail", "shop"]));
     assert_eq!(data(&mesh, "/loki/api/v1/label/app/values", &[]), json!(["mail", "shop"]));
     assert_eq!(data(&mesh, "/loki/api/v1/label/app/values", &[("query", r#"{env="test"}"#)]), json!(["shop"]));
     assert_eq!(data(&mesh, "/loki/api/v1/label/none/values", &[]), json!([]));
     let long_ago = ((now - 7_200 * SECOND).to_string(), (now - 7_100 * SECOND).to_string());
     assert_eq!(data(&mesh, "/loki/api/v1/labels", &[("start", &long_ago.0), ("end", &long_ago.1)]), json!([]));
-    let mail = json!({ "app": "mail", "env": "prod" });
-    let test = json!({ "app": "shop", "env": "test" });
+    let mail = json!({ "app": "mail", "env": "prod", "service_name": "mail" });
+    let test = json!({ "app": "shop", "env": "test", "service_name": "shop" });
     let matches = [("match[]", r#"{app="mail"}"#), ("match[]", r#"{env="test"}"#)];
     assert_eq!(data(&mesh, "/loki/api/v1/series", &matches), json!([mail, test]));
     assert_eq!(data(&mesh, "/loki/api/v1/series", &[("match[]", "{}")]).as_array().unwrap().len(), 3);
@@ -138,21 +141,25 @@ fn fields_and_labels_are_detected() {
     push(
         &mesh.client(0),
         "default",
-        &[(&[("app", "x"), ("env", "a")], &[(9, r#"{"status":200,"took":"1.5s"}"#)])],
+        &[(&[("app", "x"), ("env", "a")], &[(9, r#"{"status":200,"http":{"took":"1.5s"}}"#)])],
         now,
     );
     push(&mesh.client(1), "default", &[(&[("app", "x"), ("env", "b")], &[(8, "status=404 ok=true")])], now);
     let selector = [("query", r#"{app="x"}"#)];
     let labels = ask(&mesh, "/loki/api/v1/detected_labels", &selector);
     let label = |label: &str, cardinality: u64| json!({ "label": label, "cardinality": cardinality });
-    assert_eq!(labels, json!({ "detectedLabels": [label("app", 1), label("env", 2)] }));
+    assert_eq!(labels, json!({ "detectedLabels": [label("app", 1), label("env", 2), label("service_name", 1)] }));
     let field = |label: &str, kind: &str, cardinality: u64, parsers: Value| -> Value {
         json!({ "label": label, "type": kind, "cardinality": cardinality, "parsers": parsers })
     };
+    let at = |path: Value, mut field: Value| -> Value {
+        field["jsonPath"] = path;
+        field
+    };
     let all = [
+        at(json!(["http", "took"]), field("http_took", "duration", 1, json!(["json"]))),
         field("ok", "boolean", 1, json!(["logfmt"])),
-        field("status", "int", 2, json!(["json", "logfmt"])),
-        field("took", "duration", 1, json!(["json"])),
+        at(json!(["status"]), field("status", "int", 2, json!(["json", "logfmt"]))),
     ];
     let fields = without_levels(ask(&mesh, "/loki/api/v1/detected_fields", &selector));
     assert_eq!(fields, json!({ "fields": all, "limit": 1000 }));
@@ -222,11 +229,16 @@ fn one_read_may_be_of_several_tenants() {
         lines.sort_by(|one, other| one.1.cmp(&other.1));
         lines
     };
-    let labels = json!({ "app": "x", "detected_level": "unknown" });
+    let labels = json!({ "app": "x", "detected_level": "unknown", "service_name": "x" });
     assert_eq!(lines("a", r#"{app="x"}"#), [(labels.clone(), "from a".to_owned())]);
-    let a = (json!({ "app": "x", "detected_level": "unknown", "__tenant_id__": "a" }), "from a".to_owned());
-    let mine =
-        json!({ "app": "x", "detected_level": "unknown", "__tenant_id__": "b", "original___tenant_id__": "mine" });
+    let tagged = |tenant: &str| {
+        let mut labels = labels.clone();
+        labels["__tenant_id__"] = tenant.into();
+        labels
+    };
+    let a = (tagged("a"), "from a".to_owned());
+    let mut mine = tagged("b");
+    mine["original___tenant_id__"] = "mine".into();
     let b = (mine, "from b".to_owned());
     assert_eq!(lines("a|b", r#"{app="x"}"#), [a.clone(), b.clone()]);
     assert_eq!(lines("b|a|a", r#"{app="x", __tenant_id__=~"a.*"}"#), std::slice::from_ref(&a));

@@ -47,7 +47,7 @@ fn times_and_metadata_come_out_as_they_went_in() {
         let result = reply.json()["data"]["result"].clone();
         assert_eq!(
             result[0]["stream"],
-            serde_json::json!({ "app": "exact", "detected_level": "unknown", "trace": "t1" }),
+            serde_json::json!({ "app": "exact", "detected_level": "unknown", "service_name": "exact", "trace": "t1" }),
             "{result}"
         );
         assert_eq!(result[0]["values"], serde_json::json!([[at.to_string(), "ünï \"q\""]]), "{result}");
@@ -199,7 +199,7 @@ fn assert_labels(client: &Client) {
     let apps = data("/loki/api/v1/label/app/values", &[("query", r#"{job="e2e"}"#)]);
     assert_eq!(apps, serde_json::json!(["app-0", "app-1"]));
     let series = data("/loki/api/v1/series", &[("match[]", r#"{app="app-1"}"#)]);
-    assert_eq!(series, serde_json::json!([{ "app": "app-1", "job": "e2e" }]));
+    assert_eq!(series, serde_json::json!([{ "app": "app-1", "job": "e2e", "service_name": "app-1" }]));
 }
 
 fn state_of(client: &Client, name: &str) -> Option<String> {

@@ -11,9 +11,9 @@ mod volume;
 mod wire;
 
 pub(crate) use coordinate::{Coordinator, Gathered, QueryError};
-pub(crate) use fields::FieldTable;
+pub(crate) use fields::{Field, FieldTable};
 pub(crate) use local::Local;
 pub(crate) use mask::{Deleted, Masks, read_query};
-pub(crate) use tail::{Dropped, FOLLOWERS_MAX, Feed, Follow, Followed};
+pub(crate) use tail::{Dropped, FOLLOWERS_MAX, Feed, Follow, Followed, Following};
 pub(crate) use volume::{Grouping, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries};
 pub(crate) use wire::{Ask, Listing, Outcome, PatternsAsk, Work, decode_ask, encode_answer, progress};

@@ -228,6 +228,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("LOGMESH_LIMITS_PAST_MAX", "36400d"),
     // The engine's own answers know nothing of what ways in add.
     ("LOGMESH_LIMITS_DETECT_LEVELS", "false"),
+    ("LOGMESH_LIMITS_DISCOVER_SERVICE_NAME", ","),
     ("LOGMESH_STORE_SEAL_AFTER_QUIET", "1s"),
     ("LOGMESH_LOG", "warn"),
 ];

@@ -293,6 +293,8 @@ pub(crate) enum Flaw {
     TooNew { timestamp: i64, newest: i64 },
     #[error("timestamp {0:?} is not an integer of nanoseconds since 1970")]
     NotATimestamp(String),
+    #[error("ts {0:?} is not a time in RFC 3339")]
+    NotRfc3339(String),
     #[error("more metadata entries than metadata_entries_max ({max})")]
     MetadataEntries { max: usize },
     #[error("more bytes of metadata than metadata_bytes_max ({max})")]

@@ -1,11 +1,11 @@
-//! The labels of a stream as a client sends them, checked into [`Labels`].
+//! The labels of a stream as a client sends them, checked into [`Labels`], and the name of the service that they are given.
 
 use logmesh_protocol::record::Labels;
 use thiserror::Error;
 
 use crate::limits::Limits;
 
-/// Checks a stream's labels. Pairs with an empty value are as good as absent.
+/// Checks a stream's labels and gives them the name of their service. Pairs with an empty value are as good as absent.
 pub(crate) fn check(mut pairs: Vec<(String, String)>, limits: &Limits) -> Result<Labels, LabelFlaw> {
     pairs.sort_unstable();
     if let Some(doubled) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -27,8 +27,20 @@ pub(crate) fn check(mut pairs: Vec<(String, String)>, limits: &Limits) -> Result
     match labels.len() {
         0 => Err(LabelFlaw::None),
         names if names > limits.label_names_max => Err(LabelFlaw::Names { names, max: limits.label_names_max }),
-        _ => Ok(labels),
+        _ => Ok(with_service_name(labels, limits)),
     }
+}
+
+/// Returns the labels with `service_name`, which no limit counts: what the first of `discover_service_name` says that is
+/// there, or `unknown_service` (Loki documentation, "Understand labels"). Labels that have one keep it.
+pub(crate) fn with_service_name(labels: Labels, limits: &Limits) -> Labels {
+    let names = &limits.discover_service_name;
+    if names.is_empty() || labels.value(SERVICE_NAME).is_some() {
+        return labels;
+    }
+    let found = names.iter().find_map(|name| labels.value(name)).unwrap_or(UNKNOWN_SERVICE).to_owned();
+    let sent = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Labels::new(sent.chain([(SERVICE_NAME.to_owned(), found)]))
 }
 
 /// Tells whether `name` is a name as LogQL spells it: `[a-zA-Z_][a-zA-Z0-9_]*`.
@@ -61,6 +73,11 @@ pub(crate) enum LabelFlaw {
     Streams { max: usize },
 }
 
+/// The label by which Grafana's Logs Drilldown finds streams.
+pub(crate) const SERVICE_NAME: &str = "service_name";
+/// Its value where nothing says what the service is.
+pub(crate) const UNKNOWN_SERVICE: &str = "unknown_service";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,8 +88,13 @@ mod tests {
 
     #[test]
     fn labels_are_checked_against_every_limit() {
-        let limits =
-            Limits { label_names_max: 2, label_name_bytes_max: 4, label_value_bytes_max: 4, ..Limits::default() };
+        let limits = Limits {
+            label_names_max: 2,
+            label_name_bytes_max: 4,
+            label_value_bytes_max: 4,
+            discover_service_name: Vec::new(),
+            ..Limits::default()
+        };
         let refused = |pairs: &[(&str, &str)], flaw: LabelFlaw| assert_eq!(check(owned(pairs), &limits), Err(flaw));
         refused(&[], LabelFlaw::None);
         refused(&[("a", "")], LabelFlaw::None);
@@ -85,5 +107,29 @@ mod tests {
         }
         let kept = check(owned(&[("b_2", "4444"), ("_A", "1"), ("c", "")]), &limits).unwrap();
         assert_eq!(kept.to_string(), r#"{_A="1", b_2="4444"}"#);
+    }
+
+    #[test]
+    fn streams_are_given_the_name_of_their_service() {
+        let limits = Limits { label_names_max: 2, ..Limits::default() };
+        for (sent, service) in [
+            (&[("job", "j"), ("app", "a")][..], "a"),
+            (&[("job", "j"), ("service", "s")], "s"),
+            (&[("job", "j"), ("pod", "p")], "j"),
+            (&[("service", ""), ("workload", "w")], "w"),
+            (&[("pod", "p")], "unknown_service"),
+            (&[("app", "a"), ("service_name", "mine")], "mine"),
+            (&[("app", "a"), ("service_name", "")], "a"),
+        ] {
+            let labels = check(owned(sent), &limits).unwrap();
+            assert_eq!(labels.value("service_name"), Some(service), "{sent:?}");
+            assert!(sent.iter().all(|(name, value)| value.is_empty() || labels.value(name) == Some(*value)));
+        }
+        let off = Limits { discover_service_name: Vec::new(), ..Limits::default() };
+        assert_eq!(check(owned(&[("app", "a")]), &off).unwrap().to_string(), r#"{app="a"}"#);
+        let own = Limits { discover_service_name: vec!["team".to_owned()], ..Limits::default() };
+        let labels = check(owned(&[("app", "a"), ("team", "t")]), &own).unwrap();
+        assert_eq!(labels.value("service_name"), Some("t"));
+        assert_eq!(check(Vec::new(), &limits), Err(LabelFlaw::None), "a stream needs a label of its own");
     }
 }

@@ -6,6 +6,7 @@ use logmesh_protocol::batch::BATCH_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::labels::SERVICE_NAME;
 use crate::level::ENTRY_BYTES_MAX;
 
 /// The bounds of one request. Bytes are bytes, times are wall-clock time against the `now` of the request.
@@ -28,6 +29,9 @@ pub struct Limits {
     pub metadata_entries_max: usize,
     /// Whether records get the metadata entry `detected_level`. Loki's `discover_log_levels`.
     pub detect_levels: bool,
+    /// The labels that name the service of a stream, the first that is there being the one; a stream without `service_name`
+    /// gets it from them, or `unknown_service`. None: streams stay as they were sent. Loki's `discover_service_name`.
+    pub discover_service_name: Vec<String>,
     /// How far in the future a record may lie. Loki's `creation_grace_period`.
     #[serde(rename = "future_seconds_max", with = "seconds")]
     pub future_max: Duration,
@@ -75,7 +79,8 @@ impl Limits {
     /// Returns the most bytes that a chunk of one record can have.
     fn record_bytes_max(&self) -> usize {
         let label = self.label_name_bytes_max.saturating_add(self.label_value_bytes_max).saturating_add(LENGTHS_BYTES);
-        let labels = label.saturating_mul(self.label_names_max);
+        // One more than may be sent: the name of the service.
+        let labels = label.saturating_mul(self.label_names_max.saturating_add(1)).saturating_add(SERVICE_NAME.len());
         let metadata = self.metadata_entries_max.saturating_mul(LENGTHS_BYTES).saturating_add(self.metadata_bytes_max);
         self.line_bytes_max.saturating_add(labels).saturating_add(metadata).saturating_add(ENTRY_BYTES_MAX)
     }
@@ -91,6 +96,7 @@ impl Default for Limits {
             metadata_bytes_max: 64 << 10,
             metadata_entries_max: 128,
             detect_levels: true,
+            discover_service_name: SERVICE_LABELS.map(str::to_owned).to_vec(),
             future_max: Duration::from_secs(10 * 60),
             past_max: Duration::from_secs(7 * 86_400),
             body_bytes_max: 100 << 20,
@@ -133,6 +139,20 @@ mod seconds {
         u64::deserialize(deserializer).map(Duration::from_secs)
     }
 }
+
+/// The labels that Loki takes for the name of a service, and in which order (Loki documentation, "Understand labels").
+const SERVICE_LABELS: [&str; 10] = [
+    "service",
+    "app",
+    "application",
+    "name",
+    "app_kubernetes_io_name",
+    "container",
+    "container_name",
+    "component",
+    "workload",
+    "job",
+];
 
 /// The lengths before a name and a value, at their longest below 2 MiB, with room for the record's own.
 const LENGTHS_BYTES: usize = 8;

@@ -58,7 +58,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::sample::{NOW, broken, rows};
+    use crate::sample::{NOW, broken, plain_limits, rows};
 
     fn labels() -> Vec<(String, String)> {
         vec![("app".to_owned(), "web".to_owned())]
@@ -66,12 +66,12 @@ mod tests {
 
     #[test]
     fn each_line_is_a_record_in_its_order() {
-        let accepted = decode(b"one\r\n\n two \r\n\r\nthree", &labels(), &Limits::default(), NOW).unwrap();
+        let accepted = decode(b"one\r\n\n two \r\n\r\nthree", &labels(), &plain_limits(), NOW).unwrap();
         let read: Vec<_> = rows(&accepted).into_iter().map(|row| (row.0, row.1 - NOW.as_nanos(), row.3)).collect();
         let wanted = [(0, "one"), (1, " two "), (2, "three")];
         let app = r#"{app="web"}"#;
         assert_eq!(read, wanted.map(|(since, line)| (app.to_owned(), since, line.to_owned())));
-        assert_eq!(decode(b"\n\n", &labels(), &Limits::default(), NOW), Ok(Accepted::default()));
+        assert_eq!(decode(b"\n\n", &labels(), &plain_limits(), NOW), Ok(Accepted::default()));
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
 {"time":"2023-11-14T22:13:19+00:00" , "msg":"c"}
 {"time":"2013-11-14T22:13:19Z"}
 {not json"#;
-        let accepted = decode(body, &labels(), &Limits::default(), NOW).unwrap();
+        let accepted = decode(body, &labels(), &plain_limits(), NOW).unwrap();
         let read: Vec<_> = rows(&accepted).into_iter().map(|row| (row.1 - NOW.as_nanos(), row.3)).collect();
         assert_eq!(read[0], (-500_000_000, r#"{"msg":"a","ts":1699999999.5}"#.to_owned()));
         assert_eq!(read[1], (1, r#"{"msg":"b"}"#.to_owned()));
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_or_nameless_is_refused() {
-        let limits = Limits { line_bytes_max: 3, body_bytes_max: 12, ..Limits::default() };
+        let limits = Limits { line_bytes_max: 3, body_bytes_max: 12, ..plain_limits() };
         let accepted = decode(b"long\nok\nlong", &labels(), &limits, NOW).unwrap();
         assert_eq!((accepted.record_count, accepted.rejected.count), (1, 2));
         assert_eq!(decode(&[b'x'; 13], &labels(), &limits, NOW).unwrap_err().status(), 413);
@@ -105,7 +105,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_goes_in_comes_out(lines in vec("[^\r\n]{1,20}", 0..20)) {
-            let accepted = decode(lines.join("\n").as_bytes(), &labels(), &Limits::default(), NOW).unwrap();
+            let accepted = decode(lines.join("\n").as_bytes(), &labels(), &plain_limits(), NOW).unwrap();
             let read: Vec<String> = rows(&accepted).into_iter().map(|row| row.3).collect();
             prop_assert_eq!(read, lines);
         }
@@ -114,7 +114,7 @@ mod tests {
         fn noise_never_panics(bytes in vec(any::<u8>(), 0..64), change: (usize, u8), cut: usize) {
             let json = br#"{"a":[1,{"b":"\"\\"}],"time":"2023-11-14T22:13:19.123Z","ts":"1700000000000"}"#;
             for body in [bytes, broken(json, change, cut)] {
-                let accepted = decode(&body, &labels(), &Limits::default(), NOW).unwrap();
+                let accepted = decode(&body, &labels(), &plain_limits(), NOW).unwrap();
                 rows(&accepted);
             }
         }

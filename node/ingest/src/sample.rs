@@ -4,13 +4,18 @@ use logmesh_protocol::record::{Chunk, Labels};
 use logmesh_protocol::segment::Window;
 use logmesh_protocol::time::Timestamp;
 
-use crate::Accepted;
 use crate::level::DETECTED_LEVEL;
+use crate::{Accepted, Limits};
 
 /// A record as plain as can be: labels as a selector, nanoseconds, metadata, line.
 pub(crate) type Row = (String, i64, Vec<(String, String)>, String);
 
 pub(crate) const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
+
+/// Returns the default limits, but that streams keep the labels that were sent.
+pub(crate) fn plain_limits() -> Limits {
+    Limits { discover_service_name: Vec::new(), ..Limits::default() }
+}
 
 /// Reads all chunks again, in the order of the groups, and checks that all counts are true. The level that each record has
 /// been given is left out; see [`levels`].

@@ -10,6 +10,7 @@ mod budget;
 mod duration;
 mod error;
 mod exact;
+mod field_paths;
 mod float;
 mod interrupt;
 mod ip;
@@ -40,6 +41,7 @@ pub use ast::{
 pub use duration::{Nanoseconds, parse_duration};
 pub use error::{EvalError, ParseError, PlanError, TimeError};
 pub use exact::{ExactSum, Moments};
+pub use field_paths::json_field_paths;
 pub use interrupt::Interrupt;
 pub use miner::{
     CLUSTERS_MAX, Miner, PATTERN_SAMPLES_MAX, PATTERNS_MERGED_MAX, Pattern, PatternPart, PatternRunner, merge_patterns,

@@ -22,6 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::template::Names;
 pub(crate) use filter::Filter;
 pub(crate) use format::compile as compile_template;
+pub(crate) use json::push_sanitized;
 use labels::Wanted;
 pub(crate) use labels::{ERROR, ERROR_DETAILS, Fields, Pairs, RowLabels};
 use line::LineTest;

@@ -156,6 +156,10 @@ settings! {
     "limits.metadata_entries_max": limits.metadata_entries_max as count;
     /// Whether records are given the metadata entry detected_level.
     "limits.detect_levels": limits.detect_levels as switch;
+    /// The labels that name the service of a stream. One that comes without the label service_name is given
+    /// the value of the first of these that it has, or unknown_service; Grafana's Logs Drilldown lists
+    /// streams by it. Without any (in the environment: a comma) streams stay as they were sent.
+    "limits.discover_service_name": limits.discover_service_name as list;
     /// How far ahead of the node's clock a record may be.
     "limits.future_max": limits.future_max as duration;
     /// How old a record may be when it comes in.

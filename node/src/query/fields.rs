@@ -22,6 +22,8 @@ pub(crate) struct Field {
     pub(crate) values: BTreeSet<String>,
     /// The parsers that find it in lines; empty if it needs none.
     pub(crate) parsers: BTreeSet<&'static str>,
+    /// The keys that lead to it in a JSON line, from the outermost in; empty if it was in none.
+    pub(crate) json_path: Vec<String>,
     kind: Option<FieldKind>,
 }
 
@@ -72,8 +74,20 @@ impl FieldTable {
                 continue;
             }
             parsed.iter().for_each(|(name, value)| self.add(name, value, Some(parser)));
+            if parser == "json" {
+                self.add_paths(line);
+            }
         }
         Ok(left)
+    }
+
+    /// Notes where in a JSON line its fields lie. The first line that has a field tells.
+    fn add_paths(&mut self, line: &str) {
+        logql::json_field_paths(line, &mut |name, path| {
+            if let Some(field) = self.fields.get_mut(name).filter(|field| field.json_path.is_empty()) {
+                field.json_path = path.iter().map(|key| (*key).to_owned()).collect();
+            }
+        });
     }
 
     fn add(&mut self, name: &str, value: &str, parser: Option<&'static str>) {
@@ -231,5 +245,21 @@ mod tests {
             ],
         );
         check(&["just words"], &[]);
+    }
+
+    #[test]
+    fn fields_of_json_tell_where_they_lie() {
+        let entry = |line: &str| StreamEntry {
+            timestamp: Timestamp::from_nanos(0),
+            line: line.to_owned(),
+            metadata: vec![("trace".to_owned(), "t".to_owned())],
+            parsed: Vec::new(),
+        };
+        let entries = vec![entry(r#"{"user":{"full.name":"a"},"user_full_name":"b"}"#), entry("plain=1")];
+        let streams = [Stream { labels: Labels::new([("app".to_owned(), "x".to_owned())]), entries }];
+        let table = FieldTable::of(&streams, &["json", "logfmt"]).unwrap();
+        assert_eq!(table.field("user_full_name").unwrap().json_path, ["user", "full.name"]);
+        assert!(table.field("plain").unwrap().json_path.is_empty());
+        assert!(table.field("trace").unwrap().json_path.is_empty());
     }
 }

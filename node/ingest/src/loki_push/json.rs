@@ -1,15 +1,19 @@
-//! The JSON form: `{"streams":[{"stream":{…},"values":[["<ns>","line",{metadata}?]…]}]}`.
+//! The JSON form: `{"streams":[{"stream":{…},"values":[["<ns>","line",{metadata}?]…]}]}`, and the one before it, which old
+//! clients still send: `{"streams":[{"labels":"{app=\"web\"}","entries":[{"ts":"<RFC 3339>","line":"…"}]}]}`.
+
+use std::borrow::Cow;
 
 use logmesh_protocol::time::Timestamp;
 
 use super::timestamp_of;
 use crate::accepted::Accepted;
-use crate::body::BodyError;
-use crate::intake::{Intake, StreamAt};
+use crate::body::{BodyError, shortened};
+use crate::intake::{Flaw, Intake, StreamAt};
 use crate::json::{Json, JsonError};
-use crate::labels;
+use crate::labels::{self, LabelFlaw};
 use crate::limits::Limits;
 use crate::metadata::Metadata;
+use crate::selector;
 
 /// Decodes a push in JSON. A value of the wrong type anywhere (a timestamp that is a number, a metadata value that is not
 /// a string) makes the whole push malformed, as it does in Loki; unknown keys are skipped.
@@ -59,24 +63,38 @@ impl<'a> Push<'a> {
 
     fn stream(&mut self) -> Result<(), BodyError> {
         let (mut stream, mut first) = (None, true);
-        let mut early_values = None;
+        let mut early = None;
         self.json.take(b'{', "a stream")?;
         while let Some(key) = self.json.next_key(&mut first)? {
-            match (&*key, stream) {
-                ("stream", _) => stream = Some(self.labels()?),
-                ("values", Some(stream)) => self.values(stream)?,
-                ("values", None) => {
+            let form = match &*key {
+                "stream" => {
+                    stream = Some(self.labels()?);
+                    continue;
+                }
+                "labels" => {
+                    stream = Some(self.selector()?);
+                    continue;
+                }
+                "values" => Form::Values,
+                "entries" => Form::Entries,
+                _ => {
+                    self.json.skip_value()?;
+                    continue;
+                }
+            };
+            match stream {
+                Some(stream) => self.list(form, stream)?,
+                None => {
                     // The labels come later: this place is read again when they are known.
-                    early_values = Some(self.json);
+                    early = Some((form, self.json));
                     self.json.skip_value()?;
                 }
-                _ => self.json.skip_value()?,
             }
         }
-        let Some(values) = early_values else { return Ok(()) };
-        let stream = stream.unwrap_or_else(|| self.intake.stream(b"{}", || Err(labels::LabelFlaw::None)));
-        let end = std::mem::replace(&mut self.json, values);
-        self.values(stream)?;
+        let Some((form, place)) = early else { return Ok(()) };
+        let stream = stream.unwrap_or_else(|| self.intake.stream(b"{}", || Err(LabelFlaw::None)));
+        let end = std::mem::replace(&mut self.json, place);
+        self.list(form, stream)?;
         self.json = end;
         Ok(())
     }
@@ -89,16 +107,49 @@ impl<'a> Push<'a> {
         Ok(self.intake.stream(start.until(&self.json), || labels::check(pairs, limits)))
     }
 
-    fn values(&mut self, stream: StreamAt) -> Result<(), BodyError> {
+    /// Reads labels in the text form of the old shape.
+    fn selector(&mut self) -> Result<StreamAt, BodyError> {
+        self.json.peek();
+        let start = self.json;
+        let text = self.json.string("labels such as \"{app=\\\"web\\\"}\"")?;
+        let limits = self.intake.limits();
+        Ok(self.intake.stream(start.until(&self.json), || labels::check(selector::parse(&text)?, limits)))
+    }
+
+    fn list(&mut self, form: Form, stream: StreamAt) -> Result<(), BodyError> {
         if self.json.take_null()? {
             return Ok(());
         }
         let mut first = true;
         self.json.take(b'[', "a list of entries")?;
         while self.json.next_element(&mut first)? {
-            self.entry(stream)?;
+            match form {
+                Form::Values => self.entry(stream)?,
+                Form::Entries => self.old_entry(stream)?,
+            }
         }
         Ok(())
+    }
+
+    fn old_entry(&mut self, stream: StreamAt) -> Result<(), BodyError> {
+        let (json, mut first) = (&mut self.json, true);
+        json.take(b'{', "an entry: {\"ts\": \"<RFC 3339>\", \"line\": \"…\"}")?;
+        self.metadata.clear();
+        let (mut timestamp, mut line) = (None, Cow::Borrowed(""));
+        while let Some(key) = json.next_key(&mut first)? {
+            match &*key {
+                "ts" => timestamp = Some(rfc3339(&json.string("a time in RFC 3339 (a string)")?)),
+                "line" => line = json.string("a line (a string)")?,
+                _ => json.skip_value()?,
+            }
+        }
+        match timestamp.unwrap_or_else(|| rfc3339("")) {
+            Ok(timestamp) => self.intake.push(stream, timestamp, &self.metadata, &line),
+            Err(flaw) => {
+                self.intake.reject(stream, &flaw);
+                Ok(())
+            }
+        }
     }
 
     fn entry(&mut self, stream: StreamAt) -> Result<(), BodyError> {
@@ -128,6 +179,21 @@ impl<'a> Push<'a> {
             }
         }
     }
+}
+
+/// Which list of entries a stream has.
+#[derive(Clone, Copy)]
+enum Form {
+    /// `values`: lists of a time, a line and metadata.
+    Values,
+    /// `entries`: objects with a time and a line.
+    Entries,
+}
+
+fn rfc3339(text: &str) -> Result<i64, Flaw> {
+    let timestamp = text.parse::<jiff::Timestamp>().ok();
+    let nanos = timestamp.and_then(|timestamp| i64::try_from(timestamp.as_nanosecond()).ok());
+    nanos.ok_or_else(|| Flaw::NotRfc3339(shortened(text)))
 }
 
 fn label_pairs(json: &mut Json<'_>) -> Result<Vec<(String, String)>, JsonError> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::sample::logproto::{Entry, Pair, PushRequest, Stream, Time};
-use crate::sample::{NOW, Row, broken, rows};
+use crate::sample::{NOW, Row, broken, plain_limits, rows};
 use crate::{Accepted, BodyError, Limits};
 
 fn snappy(request: &PushRequest) -> Vec<u8> {
@@ -81,7 +81,7 @@ fn streams() -> impl Strategy<Value = Streams> {
 proptest! {
     #[test]
     fn what_goes_in_comes_out(streams in streams(), chunk_bytes_max in 1usize..400) {
-        let limits = Limits { chunk_bytes_max, ..Limits::default() };
+        let limits = Limits { chunk_bytes_max, ..plain_limits() };
         for accepted in [
             decode_json(&as_json(&streams), &limits, NOW).unwrap(),
             decode_protobuf(&as_protobuf(&streams), &limits, NOW).unwrap(),
@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn broken_bodies_never_panic(streams in streams(), change: (usize, u8), cut: usize) {
-        let limits = Limits::default();
+        let limits = plain_limits();
         let json = broken(&as_json(&streams), change, cut);
         let raw = snap::raw::Decoder::new().decompress_vec(&as_protobuf(&streams)).unwrap();
         let whole = broken(&as_protobuf(&streams), change, cut);
@@ -113,7 +113,7 @@ proptest! {
 
     #[test]
     fn noise_never_panics(bytes in vec(any::<u8>(), 0..64)) {
-        let limits = Limits::default();
+        let limits = plain_limits();
         let snapped = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
         for accepted in [
             decode_json(&bytes, &limits, NOW),
@@ -126,7 +126,7 @@ proptest! {
 }
 
 fn decode(body: &Value) -> Result<Accepted, BodyError> {
-    decode_json(body.to_string().as_bytes(), &Limits::default(), NOW)
+    decode_json(body.to_string().as_bytes(), &plain_limits(), NOW)
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn a_push_that_cannot_be_read_is_refused_whole_with_the_code_that_clients_know()
         assert_eq!(decode(&body).map_err(|error| error.status()), Err(status), "{body}");
     }
     for text in ["", "{", "{\"streams\":[]} x", "nonsense", "{\"streams\":[],}"] {
-        assert_eq!(decode_json(text.as_bytes(), &Limits::default(), NOW).unwrap_err().status(), 400, "{text}");
+        assert_eq!(decode_json(text.as_bytes(), &plain_limits(), NOW).unwrap_err().status(), 400, "{text}");
     }
     let empty = snappy(&PushRequest::default());
-    assert_eq!(decode_protobuf(&empty, &Limits::default(), NOW), Err(BodyError::NoStreams));
-    assert_eq!(decode_protobuf(b"", &Limits::default(), NOW).unwrap_err().status(), 400);
+    assert_eq!(decode_protobuf(&empty, &plain_limits(), NOW), Err(BodyError::NoStreams));
+    assert_eq!(decode_protobuf(b"", &plain_limits(), NOW).unwrap_err().status(), 400);
 }
 
 #[test]
@@ -169,14 +169,14 @@ fn a_number_for_a_timestamp_is_answered_with_what_to_send() {
 
 #[test]
 fn a_body_that_claims_or_becomes_too_much_is_refused() {
-    let limits = Limits { body_bytes_max: 1000, ..Limits::default() };
+    let limits = Limits { body_bytes_max: 1000, ..plain_limits() };
     assert_eq!(decode_json(&[b' '; 1001], &limits, NOW), Err(BodyError::too_large(&limits)));
     let large = snap::raw::Encoder::new().compress_vec(&[0; 1001]).unwrap();
     assert_eq!(decode_protobuf(&large, &limits, NOW), Err(BodyError::too_large(&limits)));
     // Ten bytes that claim 64 MiB are not believed.
     let claim = [0x80, 0x80, 0x80, 0x20, 0, 0, 0, 0, 0, 0];
-    assert_eq!(decode_protobuf(&claim, &Limits::default(), NOW).unwrap_err().status(), 400);
-    let small = Limits { chunks_bytes_max: 100, ..Limits::default() };
+    assert_eq!(decode_protobuf(&claim, &plain_limits(), NOW).unwrap_err().status(), 400);
+    let small = Limits { chunks_bytes_max: 100, ..plain_limits() };
     let entries: Vec<Value> = (0..10).map(|_| json!([NOW.to_string(), "a line of some length"])).collect();
     let body = json!({"streams": [{"stream": {"a": "b"}, "values": entries}]}).to_string();
     assert_eq!(decode_json(body.as_bytes(), &small, NOW).unwrap_err().status(), 413);
@@ -184,7 +184,7 @@ fn a_body_that_claims_or_becomes_too_much_is_refused() {
 
 #[test]
 fn labels_repeated_in_every_window_count_too() {
-    let limits = Limits { chunks_bytes_max: 100_000, ..Limits::default() };
+    let limits = Limits { chunks_bytes_max: 100_000, ..plain_limits() };
     let push = |windows: i64| {
         let values: Vec<Value> =
             (0..windows).map(|hours| json!([(NOW.as_nanos() - hours * 3_600_000_000_000).to_string(), "x"])).collect();
@@ -196,7 +196,7 @@ fn labels_repeated_in_every_window_count_too() {
 
 #[test]
 fn bad_records_are_named_and_their_neighbours_kept() {
-    let limits = Limits { line_bytes_max: 8, ..Limits::default() };
+    let limits = Limits { line_bytes_max: 8, ..plain_limits() };
     let at = |seconds: i64| (NOW.as_nanos() + seconds * 1_000_000_000).to_string();
     let values = json!([
         [at(0), "good"], [at(0), "much too long"], [at(-8 * 86_400), "old"], [at(601), "new"], ["1.5", "odd"],
@@ -240,7 +240,7 @@ fn sentences_are_bounded_and_the_count_is_not() {
 
 #[test]
 fn streams_and_windows_are_bounded_by_name() {
-    let limits = Limits { streams_max: 3, windows_max: 2, ..Limits::default() };
+    let limits = Limits { streams_max: 3, windows_max: 2, ..plain_limits() };
     let streams: Vec<Value> = (0..5)
         .map(|stream| {
             let at = |hours: i64| (NOW.as_nanos() - hours * 3_600_000_000_000).to_string();
@@ -269,7 +269,7 @@ fn protobuf_labels_may_come_last_and_be_spelled_in_many_ways() {
     }
     let body = snap::raw::Encoder::new().compress_vec(&reversed).unwrap();
     for body in [snappy(&request), body] {
-        let rows = rows(&decode_protobuf(&body, &Limits::default(), NOW).unwrap());
+        let rows = rows(&decode_protobuf(&body, &plain_limits(), NOW).unwrap());
         let labels: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
         assert_eq!(labels, [r#"{a="1", b="2"}"#; 2]);
         assert!(rows.iter().all(|row| row.1 == NOW.as_nanos() + 5));
@@ -285,7 +285,7 @@ fn protobuf_that_is_odd_is_kept_or_rejected_by_name() {
         Stream { labels: "{a=\"b\"}".into(), entries, hash: 0 },
         Stream { labels: "{a=~\"b\"}".into(), entries: vec![entry(at(1_700_000_000, 0))], hash: 0 },
     ];
-    let accepted = decode_protobuf(&snappy(&PushRequest { streams }), &Limits::default(), NOW).unwrap();
+    let accepted = decode_protobuf(&snappy(&PushRequest { streams }), &plain_limits(), NOW).unwrap();
     assert_eq!(rows(&accepted).iter().map(|row| row.1).collect::<Vec<_>>(), [NOW.as_nanos() - 1]);
     assert_eq!(accepted.rejected.count, 4);
     assert!(accepted.rejected.first[3].contains("stream {a=~\"b\"}: its labels are not a selector"));
@@ -306,12 +306,12 @@ fn a_line_that_is_not_utf8_is_kept_with_replacements() {
     };
     let raw: Vec<u8> = request.encode_to_vec().into_iter().map(|byte| if byte == b'@' { 0xe9 } else { byte }).collect();
     let body = snap::raw::Encoder::new().compress_vec(&raw).unwrap();
-    assert_eq!(rows(&decode_protobuf(&body, &Limits::default(), NOW).unwrap())[0].3, "caf\u{fffd}");
+    assert_eq!(rows(&decode_protobuf(&body, &plain_limits(), NOW).unwrap())[0].3, "caf\u{fffd}");
 }
 
 #[test]
 fn times_before_1970_have_no_window() {
-    let limits = Limits { past_max: std::time::Duration::MAX, ..Limits::default() };
+    let limits = Limits { past_max: std::time::Duration::MAX, ..plain_limits() };
     let body = json!({"streams": [{"stream": {"a": "b"}, "values": [["-1", "before"], ["0", "at once"]]}]}).to_string();
     let accepted = decode_json(body.as_bytes(), &limits, Timestamp::from_nanos(0)).unwrap();
     assert_eq!((accepted.record_count, accepted.rejected.count), (1, 1));
@@ -336,7 +336,42 @@ fn each_record_is_given_its_level_unless_it_has_one() {
         levels.into_iter().map(|level| level.unwrap_or_default()).collect::<Vec<_>>()
     };
     let expected = ["warn", "debug", "error", "mine", "unknown", "critical", ""];
-    assert_eq!(levels(&Limits::default()), expected);
-    let without = Limits { detect_levels: false, ..Limits::default() };
+    assert_eq!(levels(&plain_limits()), expected);
+    let without = Limits { detect_levels: false, ..plain_limits() };
     assert_eq!(levels(&without), ["", "", "", "mine", "", "", ""]);
+}
+
+#[test]
+fn the_old_shape_of_a_push_is_understood() {
+    let time = "2023-11-14T22:13:20.000000007Z";
+    let body = json!({"streams": [
+        {"labels": "{a=\"b\"}", "entries": [{"ts": time, "line": "x"}, {"line": "y", "ts": "2023-11-14T23:13:20+01:00"}]},
+        {"entries": [{"ts": time, "line": "early", "other": []}], "labels": "{c=\"d\"}"},
+        {"labels": "{e=\"f\"}", "entries": [{"ts": "soon", "line": "z"}, {"line": "timeless"}, {"ts": time}]},
+        {"labels": "nonsense", "entries": [{"ts": time, "line": "z"}]},
+        {"labels": "{g=\"h\"}", "entries": null},
+    ]});
+    let accepted = decode(&body).unwrap();
+    let read: Vec<(String, i64, String)> =
+        rows(&accepted).into_iter().map(|row| (row.0, row.1 - NOW.as_nanos(), row.3)).collect();
+    let wanted = [("{a=\"b\"}", 7, "x"), ("{a=\"b\"}", 0, "y"), ("{c=\"d\"}", 7, "early"), ("{e=\"f\"}", 7, "")];
+    assert_eq!(read, wanted.map(|(labels, since, line)| (labels.to_owned(), since, line.to_owned())));
+    assert_eq!(accepted.rejected.count, 3);
+    assert!(accepted.rejected.first[0].contains("ts \"soon\" is not a time in RFC 3339"), "{:?}", accepted.rejected);
+    assert!(accepted.rejected.first[2].contains("not a selector"), "{:?}", accepted.rejected);
+    for bad in [json!([7]), json!([{"ts": 7}]), json!([{"ts": time, "line": 7}]), json!({})] {
+        let body = json!({"streams": [{"labels": "{a=\"b\"}", "entries": bad}]});
+        assert_eq!(decode(&body).map_err(|error| error.status()), Err(400), "{body}");
+    }
+}
+
+#[test]
+fn streams_are_named_after_their_service_by_both_forms() {
+    let streams = vec![(vec![("job".to_owned(), "j".to_owned())], vec![(NOW.as_nanos(), vec![], "x".to_owned())])];
+    let limits = Limits::default();
+    for accepted in
+        [decode_json(&as_json(&streams), &limits, NOW), decode_protobuf(&as_protobuf(&streams), &limits, NOW)]
+    {
+        assert_eq!(rows(&accepted.unwrap())[0].0, r#"{job="j", service_name="j"}"#);
+    }
 }

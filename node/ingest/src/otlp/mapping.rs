@@ -10,6 +10,7 @@ use super::value::Value;
 use crate::accepted::Accepted;
 use crate::body::BodyError;
 use crate::intake::{Flaw, Intake, StreamAt};
+use crate::labels::{SERVICE_NAME, UNKNOWN_SERVICE, with_service_name};
 use crate::limits::Limits;
 use crate::metadata::{Metadata, sanitised};
 
@@ -128,22 +129,25 @@ impl<'a> Mapping<'a> {
     }
 }
 
-/// Returns the labels of a resource with these attributes: at least `service_name`.
+/// Returns the labels of a resource with these attributes: at least `service_name`, for a stream needs one.
 fn labels_of(attributes: &Attributes<'_>, limits: &Limits) -> Labels {
-    let mut pairs = vec![(SERVICE_NAME.to_owned(), "unknown_service".to_owned())];
+    let mut pairs: Vec<(String, String)> = Vec::new();
     for wanted in LABEL_ATTRIBUTES {
         let Some((_, value)) = attributes.iter().find(|(key, _)| key == wanted) else { continue };
         let (name, value) = (sanitised(wanted), value.to_text(limits.label_value_bytes_max));
         if value.is_empty() || value.len() > limits.label_value_bytes_max || name.len() > limits.label_name_bytes_max {
             continue;
         }
-        if name == SERVICE_NAME {
-            pairs[0].1 = value.into_owned();
-        } else if pairs.len() < limits.label_names_max {
+        // The attribute that names the service comes first; where it did not, its place is kept for what will be found.
+        let kept = usize::from(name != SERVICE_NAME && pairs.first().is_none_or(|(first, _)| first != SERVICE_NAME));
+        if pairs.len() + kept < limits.label_names_max {
             pairs.push((name, value.into_owned()));
         }
     }
-    Labels::new(pairs)
+    if pairs.is_empty() {
+        pairs.push((SERVICE_NAME.to_owned(), UNKNOWN_SERVICE.to_owned()));
+    }
+    with_service_name(Labels::new(pairs), limits)
 }
 
 /// Writes `number` into the end of `digits`; the formatting machinery would allocate.
@@ -162,8 +166,6 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
 fn is_label(key: &str) -> bool {
     LABEL_ATTRIBUTES.contains(&key)
 }
-
-const SERVICE_NAME: &str = "service_name";
 
 /// The resource attributes that become labels, those first that are most worth it: Loki's default list
 /// (`default_resource_attributes_as_index_labels`). There are more of them than `label_names_max`.

@@ -11,8 +11,9 @@ use thiserror::Error;
 
 use super::labels::{FieldSink, TooManyFields};
 pub(super) use pick::{Place, push_value};
+pub(crate) use text::push_sanitized;
+pub(super) use text::sanitized_len;
 use text::{escape_len, quote_or_backslash, unescape};
-pub(super) use text::{push_sanitized, sanitized_len};
 
 /// What is wrong with a line, in the words that Loki's clients know. None tells a place: it stands in a label, and lines
 /// with the same flaw should not become a stream each.

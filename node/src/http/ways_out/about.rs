@@ -36,7 +36,7 @@ pub(in super::super) async fn drilldown_limits(State(app): State<SharedApp>) -> 
     Json(json!({
         "limits": {
             "discover_log_levels": true,
-            "discover_service_name": [],
+            "discover_service_name": limits.discover_service_name,
             "max_entries_limit_per_query": query.entries_max,
             "max_line_size": limits.line_bytes_max,
             "max_line_size_truncate": false,

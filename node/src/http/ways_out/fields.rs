@@ -5,12 +5,12 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use logmesh_logql::{self as logql, Expr, Merge, QueryParams, QueryResult, Stage};
 use logmesh_protocol::plan::Completeness;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::refusal::Refused;
 use super::super::{App, SharedApp};
 use super::asked::{Asked, HOUR, Request, bad, beside};
-use crate::query::{FieldTable, Outcome, Work};
+use crate::query::{Field, FieldTable, Outcome, Work};
 
 /// `/loki/api/v1/detected_fields`
 pub(in super::super) async fn detected_fields(
@@ -20,18 +20,7 @@ pub(in super::super) async fn detected_fields(
     let asked = Asked::read(request).await?;
     let limit = asked.limit(FIELDS_LIMIT)?;
     let (table, completeness) = table(&app, &asked).await?;
-    let fields: Vec<_> = table
-        .iter()
-        .take(limit as usize)
-        .map(|(label, field)| {
-            json!({
-                "label": label,
-                "type": field.kind().name(),
-                "cardinality": field.values.len(),
-                "parsers": field.parsers,
-            })
-        })
-        .collect();
+    let fields: Vec<Value> = table.iter().take(limit as usize).map(|(label, field)| to_json(label, field)).collect();
     asked.answer_bare(json!({ "fields": fields, "limit": limit }), &completeness)
 }
 
@@ -47,6 +36,16 @@ pub(in super::super) async fn detected_field_values(
     let values: Vec<&String> =
         table.field(&name).into_iter().flat_map(|field| &field.values).take(limit as usize).collect();
     asked.answer_bare(json!({ "values": values, "limit": limit }), &completeness)
+}
+
+fn to_json(label: &str, field: &Field) -> Value {
+    let (kind, cardinality) = (field.kind().name(), field.values.len());
+    let mut json = json!({ "label": label, "type": kind, "cardinality": cardinality, "parsers": field.parsers });
+    // Grafana's Logs Drilldown asks for a single nested field by its path.
+    if !field.json_path.is_empty() {
+        json["jsonPath"] = json!(field.json_path);
+    }
+    json
 }
 
 async fn table(app: &App, asked: &Asked) -> Result<(FieldTable, Completeness), Refused> {

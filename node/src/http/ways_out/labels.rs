@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use logmesh_logql as logql;
+use logmesh_protocol::plan::Completeness;
 use logmesh_protocol::record::Labels;
 use serde_json::json;
 
@@ -15,7 +16,9 @@ use crate::query::{Gathered, Listing, Outcome, Work};
 
 /// `/loki/api/v1/labels`
 pub(in super::super) async fn labels(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
-    texts(&app, &Asked::read(request).await?, Listing::Names).await
+    let asked = Asked::read(request).await?;
+    let (names, completeness) = texts(&app, &asked, Listing::Names).await?;
+    asked.answer(&json!(names).to_string(), &completeness)
 }
 
 /// `/loki/api/v1/label/{name}/values`
@@ -24,7 +27,27 @@ pub(in super::super) async fn label_values(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
-    texts(&app, &Asked::read(request).await?, Listing::Values(name)).await
+    let asked = Asked::read(request).await?;
+    let (values, completeness) = texts(&app, &asked, Listing::Values(name)).await?;
+    asked.answer(&json!(values).to_string(), &completeness)
+}
+
+/// `/api/prom/label`, whose clients know an older shape.
+pub(in super::super) async fn old_labels(State(app): State<SharedApp>, request: Request) -> Result<Response, Refused> {
+    let asked = Asked::read(request).await?;
+    let (names, completeness) = texts(&app, &asked, Listing::Names).await?;
+    asked.answer_bare(json!({ "values": names }), &completeness)
+}
+
+/// `/api/prom/label/{name}/values`
+pub(in super::super) async fn old_label_values(
+    State(app): State<SharedApp>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let asked = Asked::read(request).await?;
+    let (values, completeness) = texts(&app, &asked, Listing::Values(name)).await?;
+    asked.answer_bare(json!({ "values": values }), &completeness)
 }
 
 /// `/loki/api/v1/series`
@@ -68,7 +91,7 @@ pub(in super::super) async fn detected_labels(
     asked.answer_bare(json!({ "detectedLabels": labels }), &gathered.completeness)
 }
 
-async fn texts(app: &App, asked: &Asked, listing: Listing) -> Result<Response, Refused> {
+async fn texts(app: &App, asked: &Asked, listing: Listing) -> Result<(BTreeSet<String>, Completeness), Refused> {
     let selectors = asked.params.first("query").map(str::to_owned).into_iter().collect();
     let gathered = list(app, asked, selectors, listing).await?;
     let mut texts: BTreeSet<String> = BTreeSet::new();
@@ -77,7 +100,7 @@ async fn texts(app: &App, asked: &Asked, listing: Listing) -> Result<Response, R
             texts.extend(found);
         }
     }
-    asked.answer(&json!(texts).to_string(), &gathered.completeness)
+    Ok((texts, gathered.completeness))
 }
 
 async fn list(app: &App, asked: &Asked, selectors: Vec<String>, list: Listing) -> Result<Gathered, Refused> {

@@ -37,7 +37,7 @@ pub(in super::super) fn sanitized_len(key: &[u8]) -> Option<usize> {
 
 /// Appends a key so that the whole is a label's name: blanks around it are left out, every character that is no ASCII letter, digit or underscore
 /// becomes an underscore, and a name that would begin with a digit gets one before it.
-pub(in super::super) fn push_sanitized(name: &mut String, key: &[u8]) {
+pub(crate) fn push_sanitized(name: &mut String, key: &[u8]) {
     let key = key.trim_ascii();
     if name.is_empty() && key.first().is_some_and(u8::is_ascii_digit) {
         name.push('_');
