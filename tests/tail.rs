@@ -102,6 +102,40 @@ fn a_node_that_comes_back_is_followed_again() {
 }
 
 #[test]
+fn a_tail_tells_whose_records_it_does_not_show_for_as_long_as_that_is_so() {
+    let _turn = one_at_a_time();
+    let mut mesh = Mesh::start(3, &[]);
+    let mut tail = Tail::open(&mesh.client(0), &[("query", QUERY)], &[]).unwrap();
+    let mut told = Told::default();
+    push(&mesh, 1, &records(1));
+    tail.read_until(&mut told, SOON, "an entry", |told| told.times.len() == 1);
+    assert!(told.frame["complete"] == true && told.frame["warnings"].is_null(), "{}", told.frame);
+
+    let lost = mesh.nodes[2].short_id();
+    mesh.nodes[2].kill9();
+    tail.read_until(&mut told, SOON, "the loss", |told| told.frame["complete"] == false);
+    assert!(told.frame["warnings"][0].as_str().unwrap().contains(&lost), "{}", told.frame);
+    // One that begins now says so with the first it shows.
+    let mut late = Tail::open(&mesh.client(1), &[("query", QUERY)], &[]).unwrap();
+    let mut told_late = Told::default();
+    late.read_until(&mut told_late, SOON, "the first frame", |told| !told.frame.is_null());
+    assert_eq!(told_late.frame["complete"], false, "{}", told_late.frame);
+
+    mesh.nodes[2].start();
+    for (tail, told) in [(&mut tail, &mut told), (&mut late, &mut told_late)] {
+        tail.read_until(told, LATE, "the return", |told| told.frame["complete"] == true);
+    }
+    // Who stops in order takes in nothing that could be missing.
+    let name = mesh.nodes[2].plan.name.clone();
+    mesh.nodes[2].terminate();
+    mesh.wait_member(0, &name, "away");
+    let mut again = Tail::open(&mesh.client(0), &[("query", QUERY)], &[]).unwrap();
+    let mut told_again = Told::default();
+    again.read_until(&mut told_again, SOON, "the first frame", |told| !told.frame.is_null());
+    assert_eq!(told_again.frame["complete"], true, "{}", told_again.frame);
+}
+
+#[test]
 fn a_slow_reader_holds_up_nobody_and_is_told_what_it_missed() {
     let _turn = one_at_a_time();
     let mesh = Mesh::start(2, &[]);

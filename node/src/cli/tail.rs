@@ -63,6 +63,9 @@ struct Frame {
     streams: Vec<StreamEntries>,
     #[serde(default)]
     dropped_entries: Option<Vec<IgnoredAny>>,
+    /// What may be missing. Loki itself does not say.
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 impl Tail {
@@ -136,6 +139,7 @@ impl Follow<'_> {
     /// Shows what comes until the connection is lost. Returns why.
     fn show(&self, socket: &mut WebSocket<TcpStream>, newest: &mut i64) -> Result<String, Failure> {
         let mut out = io::BufWriter::new(io::stdout().lock());
+        let mut warned = Vec::new();
         loop {
             let text = match socket.read() {
                 Ok(Message::Text(text)) => text,
@@ -153,12 +157,26 @@ impl Follow<'_> {
             entries::print(&mut out, &frame.streams, Direction::Forward, (self.output, Paint::stdout()))?;
             out.flush()?;
             *newest = frame.streams.iter().filter_map(StreamEntries::newest).fold(*newest, i64::max);
+            if frame.warnings != warned {
+                tell(&warned, &frame.warnings);
+                warned = frame.warnings;
+            }
             let dropped = frame.dropped_entries.map_or(0, |dropped| dropped.len());
             if dropped > 0 {
                 let count = human_count(dropped as u64);
                 warn(&format!("at least {count} entries were dropped: they came faster than they were taken"));
             }
         }
+    }
+}
+
+/// Tells how what may be missing has changed.
+fn tell(before: &[String], now: &[String]) {
+    for warning in now.iter().filter(|warning| !before.contains(warning)) {
+        warn(&format!("entries may be missing: {warning}"));
+    }
+    if now.is_empty() {
+        warn("nothing is missing any more: all nodes are followed");
     }
 }
 

@@ -3,6 +3,9 @@
 //! First come the latest entries since the start, then what the nodes take in from then on, in order of time as far as
 //! `delay_for` allows. A client that reads too slowly holds up nobody: what it has no room for is dropped where it was
 //! taken in, and told in `dropped_entries`.
+//!
+//! Each frame says whether the tail shows all that the mesh takes in (`complete`), and if not, what may be missing and why
+//! (`warnings`, in the words of other answers); a change of that is told at once.
 
 mod buffer;
 
@@ -16,6 +19,8 @@ use axum::response::Response;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use logmesh_logql::{self as logql, Direction, Encoding, Expr, Merge, Plan, QueryParams, QueryResult, Stream};
+use logmesh_protocol::id::NodeId;
+use logmesh_protocol::plan::Completeness;
 use logmesh_protocol::time::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -27,7 +32,7 @@ use super::refusal::Refused;
 use super::tenant::tenant;
 use super::{App, NodeState, SharedApp};
 use crate::clock::Clock;
-use crate::query::{Follow, Followed, Outcome, Work};
+use crate::query::{Follow, Followed, Following, Outcome, Work};
 
 /// `/loki/api/v1/tail`
 pub(super) async fn tail(
@@ -146,20 +151,25 @@ async fn follow(
     let part = plan.part().expect("a log query reads records").clone();
     // Followed first and looked up then: what comes in between comes twice, which the buffer sees, and nothing is missed.
     let mut following = app.coordinator.follow(Follow { tenant: asked.tenant.clone(), part }).await;
-    let mut session = Session { app, asked, plan, buffer: Buffer::new(asked.delay), heard: Instant::now() };
+    let (buffer, looked_up) = (Buffer::new(asked.delay), (Completeness::default(), Instant::now()));
+    let mut session = Session { app, asked, plan, buffer, looked_up, heard: Instant::now() };
     if let Err(reason) = session.look_up(Direction::Backward, asked.limit).await {
         return End::Failed(reason);
     }
+    session.look_around(&following).await;
     let mut state = app.state.subscribe();
     let mut tick = interval(FRAME_PAUSE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ping = interval(PING_INTERVAL);
+    let mut around = interval(AROUND_PAUSE);
+    around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             followed = following.next(), if session.buffer.has_room() => match followed {
                 Some(followed) => session.on_followed(followed).await,
                 None => return End::Stopping,
             },
+            _ = around.tick() => session.look_around(&following).await,
             _ = tick.tick() => if !session.send_due(sink).await { return End::Gone },
             message = stream.next() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
@@ -189,6 +199,8 @@ struct Session<'a> {
     /// What is followed.
     plan: Plan,
     buffer: Buffer,
+    /// How complete what was looked up last is, and when that was.
+    looked_up: (Completeness, Instant),
     /// When the client last said anything.
     heard: Instant,
 }
@@ -226,6 +238,7 @@ impl Session<'_> {
         let part = plan.part().expect("a log query reads records").clone();
         let gathered = self.app.gather(std::slice::from_ref(&self.asked.tenant), Work::Part(part)).await;
         let gathered = gathered.map_err(|refused| refused.to_string())?;
+        self.looked_up = (gathered.completeness, Instant::now());
         let merged = tokio::task::spawn_blocking(move || {
             let mut merge = Merge::new(&plan);
             for outcome in gathered.outcomes {
@@ -240,6 +253,20 @@ impl Session<'_> {
             self.add(streams);
         }
         Ok(())
+    }
+
+    /// Notes what may be missing: what could not be looked up, and what those take in that are not followed. Once all are followed,
+    /// what could not be looked up is tried again.
+    async fn look_around(&mut self, following: &Following) {
+        let not_followed = self.app.coordinator.not_followed(following).await;
+        let (looked_up, at) = &self.looked_up;
+        if not_followed.complete && !looked_up.complete && at.elapsed() > LOOK_AGAIN {
+            self.on_followed(Followed::Joined).await;
+        }
+        let is_told = |node: NodeId| not_followed.missing.iter().any(|missing| missing.node == node);
+        let looked_up = self.looked_up.0.missing.iter().filter(|missing| !is_told(missing.node));
+        let warnings = looked_up.chain(&not_followed.missing).map(ToString::to_string);
+        self.buffer.warn(warnings.collect());
     }
 
     fn add(&mut self, streams: Vec<Stream>) {
@@ -268,6 +295,10 @@ const LIMIT: u32 = 100;
 const HOUR: Duration = Duration::from_secs(3600);
 /// How often entries are sent: what comes within shares a frame and is in order.
 const FRAME_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is seen who is not followed: this is how late a change is told.
+const AROUND_PAUSE: Duration = Duration::from_millis(500);
+/// After how long what could not be looked up whole is looked up again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// A client that answers no ping for so long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);

@@ -299,7 +299,8 @@ impl Gathered {
     }
 }
 
-fn wall(now: Now, since: logmesh_protocol::time::Instant) -> Timestamp {
+/// Returns the wall clock's time of an instant.
+pub(super) fn wall(now: Now, since: logmesh_protocol::time::Instant) -> Timestamp {
     now.timestamp.saturating_sub(now.instant.since(since))
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Each record has one origin, and each origin tells only of its own, so nothing comes twice. What a listener has no room
 //! for waits at the origin, up to a bound, and is dropped and counted beyond it. Members that come are followed too; those
-//! that go are tried again for as long as gossip takes them to be live.
+//! that go are tried again for as long as gossip takes them to be live. Who cannot be followed is told: a tail is as complete
+//! as its origins are.
 
 mod feed;
 mod origin;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +17,11 @@ use logmesh_logql::{Part, Partial};
 use logmesh_net::{Net, ReplySender};
 use logmesh_protocol::codec::{self, DecodeError};
 use logmesh_protocol::id::NodeId;
+use logmesh_protocol::plan::{Completeness, MissingFrom, Reason};
 use logmesh_protocol::record::Labels;
 use logmesh_protocol::rows::Rows;
 use logmesh_protocol::time::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -27,7 +30,7 @@ use tracing::debug;
 
 pub(crate) use feed::{FOLLOWERS_MAX, Feed};
 
-use super::coordinate::Coordinator;
+use super::coordinate::{Coordinator, wall};
 use super::local::Local;
 use super::wire::{Ask, encode_ask};
 use crate::shell::Seen;
@@ -73,8 +76,12 @@ pub(crate) enum Followed {
 /// All live nodes, followed. Dropping it ends that everywhere.
 pub(crate) struct Following {
     events: mpsc::Receiver<Followed>,
+    followed: FollowedNodes,
     _nodes: AbortOnDropHandle<()>,
 }
+
+/// The nodes that tell what they take in at this moment.
+type FollowedNodes = Arc<Mutex<BTreeSet<NodeId>>>;
 
 impl Following {
     /// Returns what happens next; nothing once the node ends. Nothing is lost if this is dropped.
@@ -131,6 +138,7 @@ impl Coordinator {
     pub(crate) async fn follow(&self, follow: Follow) -> Following {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let (first, mut begun) = mpsc::channel(1);
+        let followed = FollowedNodes::default();
         let nodes = Nodes {
             node: self.node,
             net: self.net.clone(),
@@ -138,11 +146,39 @@ impl Coordinator {
             seen: self.seen.clone(),
             follow: Arc::new(follow),
             events,
+            followed: followed.clone(),
         };
         let nodes = AbortOnDropHandle::new(tokio::spawn(nodes.run(first)));
         // Each of the first holds the other end until it is followed.
         let _ = timeout(BEGIN_WAIT, begun.recv()).await;
-        Following { events: receiver, _nodes: nodes }
+        Following { events: receiver, followed, _nodes: nodes }
+    }
+
+    /// Tells whose records `following` does not show: those of members that are not followed and may take some. Who stopped in
+    /// order takes none.
+    pub(crate) async fn not_followed(&self, following: &Following) -> Completeness {
+        let followed = following.followed.lock().clone();
+        let live: BTreeSet<NodeId> =
+            self.seen.borrow().view.peers.iter().filter(|(_, peer)| peer.live).map(|(node, _)| *node).collect();
+        let mut completeness = Completeness::default();
+        let mut note = |node, reason| {
+            completeness.note(MissingFrom { node, reason, included_until: None, at_least_batches: 0 });
+        };
+        let lost = live.difference(&followed).copied().chain((!followed.contains(&self.node)).then_some(self.node));
+        lost.for_each(|node| note(node, Reason::Silent));
+        let node = self.node;
+        let away = self.mesh.ask(move |replica, now| {
+            let table = replica.members_table();
+            let is_missed = |node: NodeId| !followed.contains(&node) && !live.contains(&node) && !table.is_clean(node);
+            if table.members().all(|row| row.node == node || !is_missed(row.node)) {
+                return Vec::new();
+            }
+            let members = replica.members().into_iter();
+            let away = members.filter(|row| row.node != node && row.state.is_member() && is_missed(row.node));
+            away.map(|row| (row.node, row.since.map(|since| wall(now, since)))).collect()
+        });
+        away.await.unwrap_or_default().into_iter().for_each(|(node, since)| note(node, Reason::Away { since }));
+        completeness
     }
 }
 
@@ -155,6 +191,7 @@ struct Nodes {
     seen: watch::Receiver<Arc<Seen>>,
     follow: Arc<Follow>,
     events: mpsc::Sender<Followed>,
+    followed: FollowedNodes,
 }
 
 impl Nodes {
@@ -185,12 +222,12 @@ impl Nodes {
     /// Follows one node until it is live no more. `first` is let go of once it is followed.
     async fn pump(self, node: NodeId, mut first: Option<mpsc::Sender<()>>) {
         while node == self.node || self.live().contains(&node) {
-            let is_late = first.is_none();
+            let beginning = Beginning { is_begun: false, is_late: first.is_none(), first: first.take() };
             let lost = match node == self.node {
-                true => self.pump_own(&mut first, is_late).await,
-                false => self.pump_peer(node, &mut first, is_late).await,
+                true => self.pump_own(beginning).await,
+                false => self.pump_peer(node, beginning).await,
             };
-            first = None;
+            self.followed.lock().remove(&node);
             if let Err(reason) = lost {
                 debug!(%node, reason, "a node is no longer followed");
                 if self.events.send(Followed::Lost).await.is_err() {
@@ -201,43 +238,47 @@ impl Nodes {
         }
     }
 
-    async fn pump_own(&self, first: &mut Option<mpsc::Sender<()>>, is_late: bool) -> Result<(), String> {
+    async fn pump_own(&self, mut beginning: Beginning) -> Result<(), String> {
         let Some(mut lives) = self.local.follow(&self.follow) else { return Err("too many follow it".to_owned()) };
-        let mut is_begun = false;
         while let Some(live) = lives.recv().await {
-            self.hand_on(live, &mut is_begun, is_late, first).await?;
+            self.hand_on(self.node, live, &mut beginning).await?;
         }
         Err("it ended".to_owned())
     }
 
-    async fn pump_peer(&self, node: NodeId, first: &mut Option<mpsc::Sender<()>>, is_late: bool) -> Result<(), String> {
+    async fn pump_peer(&self, node: NodeId, mut beginning: Beginning) -> Result<(), String> {
         let ask = encode_ask(&Ask::Follow(Box::new((*self.follow).clone())));
         let mut response = self.net.request(node, ask).await.map_err(|error| error.to_string())?;
-        let mut is_begun = false;
         while let Some(piece) = response.next().await.map_err(|error| error.to_string())? {
             let live = decode_live(&piece).map_err(|error| error.to_string())?;
-            self.hand_on(live, &mut is_begun, is_late, first).await?;
+            self.hand_on(node, live, &mut beginning).await?;
         }
         Err("it ended".to_owned())
     }
 
-    async fn hand_on(
-        &self,
-        live: Live,
-        is_begun: &mut bool,
-        is_late: bool,
-        first: &mut Option<mpsc::Sender<()>>,
-    ) -> Result<(), String> {
+    async fn hand_on(&self, node: NodeId, live: Live, beginning: &mut Beginning) -> Result<(), String> {
         let gone = |_| "nobody listens".to_owned();
-        *first = None;
-        if !std::mem::replace(is_begun, true) && is_late {
-            self.events.send(Followed::Joined).await.map_err(gone)?;
+        if !std::mem::replace(&mut beginning.is_begun, true) {
+            self.followed.lock().insert(node);
+            beginning.first = None;
+            if beginning.is_late {
+                self.events.send(Followed::Joined).await.map_err(gone)?;
+            }
         }
         if live.partial.is_none() && live.dropped.is_empty() {
             return Ok(());
         }
         self.events.send(Followed::Live(live)).await.map_err(gone)
     }
+}
+
+/// How far a node is with being followed.
+struct Beginning {
+    is_begun: bool,
+    /// Whether the tail began without it.
+    is_late: bool,
+    /// Let go of once it is followed.
+    first: Option<mpsc::Sender<()>>,
 }
 
 impl Local {

@@ -32,6 +32,9 @@ pub(super) struct Buffer {
     arrived: u64,
     bytes: usize,
     dropped: Dropped,
+    /// What may be missing, in sentences, and whether that is untold.
+    warnings: Vec<String>,
+    is_news: bool,
     /// The hashes of those that came last.
     known: HashSet<[u8; 16]>,
     known_order: VecDeque<[u8; 16]>,
@@ -65,14 +68,21 @@ impl Buffer {
         self.dropped.add(dropped);
     }
 
+    /// Notes what may be missing from now on.
+    pub(super) fn warn(&mut self, warnings: Vec<String>) {
+        self.is_news |= warnings != self.warnings;
+        self.warnings = warnings;
+    }
+
     /// Returns the next frame to be sent, if anything is due.
     pub(super) fn frame(&mut self, now: Instant, encoding: Encoding) -> Option<String> {
         let due = self.take_due(now);
         let dropped = std::mem::take(&mut self.dropped);
-        if due.is_empty() && dropped.is_empty() {
+        if due.is_empty() && dropped.is_empty() && !std::mem::take(&mut self.is_news) {
             return None;
         }
-        Some(to_json(due, &dropped, encoding))
+        self.is_news = false;
+        Some(to_json(due, &dropped, &self.warnings, encoding))
     }
 
     /// Takes what has waited long enough, and what is older than that; at the bound the oldest go early.
@@ -129,7 +139,8 @@ fn size(entry: &Entry) -> usize {
     ENTRY_BYTES + entry.entry.line.len() + labels.map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
-fn to_json(entries: Vec<Entry>, dropped: &Dropped, encoding: Encoding) -> String {
+/// Writes a frame. Loki's clients take no notice of `complete` and `warnings`.
+fn to_json(entries: Vec<Entry>, dropped: &Dropped, warnings: &[String], encoding: Encoding) -> String {
     let mut streams: BTreeMap<Labels, Vec<StreamEntry>> = BTreeMap::new();
     for Entry { labels, entry } in entries {
         streams.entry(labels).or_default().push(entry);
@@ -143,7 +154,11 @@ fn to_json(entries: Vec<Entry>, dropped: &Dropped, encoding: Encoding) -> String
     });
     let named = serde_json::Value::Array(named.collect());
     let flags = if encoding.categorize_labels { ",\"encodingFlags\":[\"categorize-labels\"]" } else { "" };
-    write!(frame, ",\"dropped_entries\":{named}{flags}}}").expect("a string takes all that is written");
+    let told = match warnings {
+        [] => "\"complete\":true".to_owned(),
+        warnings => format!("\"complete\":false,\"warnings\":{}", json!(warnings)),
+    };
+    write!(frame, ",\"dropped_entries\":{named}{flags},{told}}}").expect("a string takes all that is written");
     frame
 }
 
@@ -235,7 +250,7 @@ mod tests {
         buffer.add(with_metadata.clone(), now);
         let labels = Labels::new([("app".to_owned(), "web".to_owned())]);
         buffer.drop_entries(Dropped { count: 1, named: vec![(labels, Timestamp::from_nanos(9))] });
-        let dropped = r#""dropped_entries":[{"labels":{"app":"web"},"timestamp":"9"}]"#;
+        let dropped = r#""dropped_entries":[{"labels":{"app":"web"},"timestamp":"9"}],"complete":true"#;
         assert_eq!(
             buffer.frame(now, Encoding::default()).unwrap(),
             format!(
@@ -246,7 +261,28 @@ mod tests {
         buffer.add(with_metadata, now);
         assert_eq!(
             buffer.frame(now, Encoding { categorize_labels: true }).unwrap(),
-            r#"{"streams":[{"stream":{"app":"web"},"values":[["2","b \"q\"",{"structuredMetadata":{"user":"x"}}]]}],"dropped_entries":[],"encodingFlags":["categorize-labels"]}"#
+            r#"{"streams":[{"stream":{"app":"web"},"values":[["2","b \"q\"",{"structuredMetadata":{"user":"x"}}]]}],"dropped_entries":[],"encodingFlags":["categorize-labels"],"complete":true}"#
         );
+    }
+
+    #[test]
+    fn what_may_be_missing_is_told_when_it_changes_and_with_all_entries() {
+        let mut buffer = Buffer::new(Duration::ZERO);
+        let now = Instant::now();
+        let mut frame = |change: &dyn Fn(&mut Buffer)| {
+            change(&mut buffer);
+            buffer.frame(now, Encoding::default())
+        };
+        assert_eq!(frame(&|buffer| buffer.warn(Vec::new())), None, "a tail begins complete");
+        let told = |streams: &str, complete: &str| {
+            Some(format!("{{\"streams\":[{streams}],\"dropped_entries\":[],\"complete\":{complete}}}"))
+        };
+        let missing = || vec!["node a is away".to_owned()];
+        let warned = "false,\"warnings\":[\"node a is away\"]";
+        assert_eq!(frame(&|buffer| buffer.warn(missing())), told("", warned));
+        assert_eq!(frame(&|buffer| buffer.warn(missing())), None);
+        let stream = "{\"stream\":{\"app\":\"web\"},\"values\":[[\"1\",\"a\"]]}";
+        assert_eq!(frame(&|buffer| buffer.add(entry(1, "a"), now)), told(stream, warned));
+        assert_eq!(frame(&|buffer| buffer.warn(Vec::new())), told("", "true"));
     }
 }

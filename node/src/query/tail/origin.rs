@@ -46,7 +46,7 @@ pub(super) async fn evaluate(
         let interrupt = Interrupt::default();
         let watched = interrupt.clone();
         let mut evaluated = tokio::task::spawn_blocking(move || {
-            let live = evaluator.run(&taken, (&masks, &watched));
+            let live = watched.within(|| evaluator.run(&taken, (&masks, &watched)));
             (evaluator, live)
         });
         let evaluated = tokio::select! {
