@@ -39,7 +39,8 @@ pub struct Pattern {
     pub samples: Vec<(i64, u64)>,
 }
 
-/// What one miner has found: small enough to travel, and mergeable.
+/// What one miner has found: mergeable, and bounded by [`CLUSTERS_MAX`] patterns, each of some KiB of text and
+/// [`PATTERN_SAMPLES_MAX`] samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatternPart {
     patterns: Vec<Found>,
@@ -225,6 +226,23 @@ impl PatternPart {
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
+
+    /// Returns the same as parts that take about `bytes_max` bytes on the way at the most, a single larger pattern apart. There is
+    /// always one.
+    pub fn split(self, bytes_max: usize) -> Vec<PatternPart> {
+        let (mut parts, mut bytes) = (vec![PatternPart::default()], 0);
+        for found in self.patterns {
+            let text: usize = found.pieces.iter().map(|piece| piece.view().len() + LENGTH_BYTES).sum();
+            let more = text + found.samples.len() * SAMPLE_BYTES;
+            if bytes > 0 && bytes + more > bytes_max {
+                parts.push(PatternPart::default());
+                bytes = 0;
+            }
+            bytes += more;
+            parts.last_mut().expect("there is always one").patterns.push(found);
+        }
+        parts
+    }
 }
 
 /// Merges what several miners have found, in whatever order they come: the most frequent pattern first. Patterns that are
@@ -267,6 +285,10 @@ fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// What a length or a tag takes on the way, at the most for texts as short as words.
+const LENGTH_BYTES: usize = 4;
+/// What a sample takes on the way: two numbers of up to ten bytes, mostly of half as many.
+const SAMPLE_BYTES: usize = 20;
 /// The longest step: about 292 years, in whole seconds.
 const MAX_STEP: i64 = 9_223_372_036_000_000_000;
 /// A line joins a cluster if at least this share of the words that do not vary is the same: three fifths.

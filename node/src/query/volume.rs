@@ -54,6 +54,17 @@ pub(crate) struct VolumeCell {
     pub(crate) chunks: u64,
 }
 
+impl VolumeSeries {
+    /// Returns about how many bytes it takes on the way between two nodes.
+    pub(super) fn size_bytes(&self) -> usize {
+        group_bytes(&self.group) + self.cells.len() * CELL_BYTES
+    }
+}
+
+fn group_bytes(group: &[(String, String)]) -> usize {
+    group.iter().map(|(name, value)| name.len() + value.len() + LENGTHS_BYTES).sum()
+}
+
 impl VolumeCell {
     /// Returns both together.
     pub(crate) fn plus(self, other: VolumeCell) -> VolumeCell {
@@ -69,13 +80,14 @@ impl VolumeCell {
 pub(crate) struct VolumeMerge {
     ask: VolumeAsk,
     groups: HashMap<Vec<(String, String)>, HashMap<u32, VolumeCell>>,
+    groups_bytes: usize,
     cells: usize,
 }
 
 impl VolumeMerge {
     /// Returns sums of nothing yet.
     pub(crate) fn new(ask: &VolumeAsk) -> Self {
-        Self { ask: ask.clone(), groups: HashMap::new(), cells: 0 }
+        Self { ask: ask.clone(), groups: HashMap::new(), groups_bytes: 0, cells: 0 }
     }
 
     /// Adds rows that lie within the range. Their lines may be left out.
@@ -113,8 +125,17 @@ impl VolumeMerge {
             Entry::Vacant(_) if groups >= GROUPS_MAX => {
                 return Err(format!("more than {GROUPS_MAX} series match; narrow the selector or name targetLabels"));
             }
-            Entry::Vacant(entry) => entry.insert(HashMap::new()),
+            Entry::Vacant(entry) => {
+                self.groups_bytes += group_bytes(entry.key());
+                entry.insert(HashMap::new())
+            }
         };
+        if self.groups_bytes > GROUPS_BYTES_MAX {
+            let narrow = "narrow the selector or name targetLabels";
+            return Err(format!(
+                "the labels of the series that match have more than {GROUPS_BYTES_MAX} bytes; {narrow}"
+            ));
+        }
         for (step, cell) in cells {
             let before = sums.len();
             let sum = sums.entry(*step).or_default();
@@ -171,8 +192,14 @@ fn groups_of(labels: &Labels, grouping: &Grouping) -> Vec<Vec<(String, String)>>
 
 /// The most groups of one answer, as many as streams are listed at the most.
 const GROUPS_MAX: usize = 100_000;
-/// The most sums of one answer. A guess: some ten bytes each on the way between two nodes.
+/// The most bytes of the labels of all groups; the query fails beyond it. A guess: 670 bytes for each of the most groups.
+const GROUPS_BYTES_MAX: usize = 64 << 20;
+/// The most sums of one answer.
 const CELLS_MAX: usize = 2 << 20;
+/// What a sum takes on the way: four numbers, each of up to ten bytes and mostly of less than half.
+const CELL_BYTES: usize = 20;
+/// What the lengths of a name and a value take on the way, at the most.
+const LENGTHS_BYTES: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -248,5 +275,22 @@ mod tests {
         check(Grouping::Names(Some(vec!["env".to_owned()])), None, &["env= 0:63b/6e/4c"]);
         check(Grouping::Names(None), None, &["app= 0:63b/6e/4c", "env= 0:63b/6e/4c"]);
         check(Grouping::Values(vec!["none".to_owned()]), None, &[" 0:63b/6e/4c"]);
+    }
+
+    #[test]
+    fn the_labels_of_all_groups_are_bounded_beside_the_data_and_where_they_come_together() {
+        let range = TimeRange { start: Timestamp::from_nanos(0), end: Timestamp::from_nanos(100) };
+        let ask = VolumeAsk { range, selector: None, step: None, grouping: Grouping::Streams };
+        let series = |number: usize| VolumeSeries {
+            group: vec![("number".to_owned(), format!("{number:030000}"))],
+            cells: vec![(0, VolumeCell::default())],
+        };
+        let half = || (0..GROUPS_BYTES_MAX / 60_000).map(series);
+        let mut merge = VolumeMerge::new(&ask);
+        assert_eq!(merge.add_series(half().collect()), Ok(()));
+        assert_eq!(merge.add_series(half().collect()), Ok(()), "the same again takes no more");
+        let others = (GROUPS_BYTES_MAX / 60_000..GROUPS_BYTES_MAX / 30_000 + 1).map(series);
+        let refused = merge.add_series(others.collect()).unwrap_err();
+        assert!(refused.contains("narrow the selector"), "{refused}");
     }
 }

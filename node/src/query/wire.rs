@@ -201,8 +201,8 @@ fn split(answer: Answer) -> Vec<Answer> {
         Outcome::Partial(partial) => partial.split(PART_BYTES).into_iter().map(Outcome::Partial).collect(),
         Outcome::Streams(list) => cut(list, streams_bytes).into_iter().map(Outcome::Streams).collect(),
         Outcome::Texts(list) => cut(list, text_bytes).into_iter().map(Outcome::Texts).collect(),
-        // Bounded by their own limits, far below what an answer may have.
-        whole @ (Outcome::Volume(_) | Outcome::Patterns(_)) => vec![whole],
+        Outcome::Volume(list) => cut(list, VolumeSeries::size_bytes).into_iter().map(Outcome::Volume).collect(),
+        Outcome::Patterns(part) => part.split(PART_BYTES).into_iter().map(Outcome::Patterns).collect(),
     };
     let free = |outcome| Scanned { outcome, damaged: Vec::new(), bytes: 0, rows: 0, rows_kept: 0, blocks: 0 };
     let mut parts: Vec<Scanned> = outcomes.into_iter().map(free).collect();
@@ -280,7 +280,7 @@ const VERSION: u8 = 3;
 /// About how large the answers are into which a large one is split.
 const PART_BYTES: usize = 8 << 20;
 /// The most that a node takes of another's answers to one question; the query fails beyond it. What a result may hold in memory
-/// (`ENTRIES_BYTES_MAX`, `CELLS_MAX`, `PANES_MAX`, `VALUES_MAX` of LogQL) is less.
+/// (`ENTRIES_BYTES_MAX`, `CELLS_MAX`, `PANES_MAX`, `VALUES_MAX` of LogQL, the limits of volumes and patterns) is less.
 const ANSWERS_BYTES_MAX: usize = 256 << 20;
 /// Small enough that other streams of the connection are not held up, large enough to cost nothing.
 const PIECE_BYTES: usize = 256 << 10;
@@ -289,6 +289,7 @@ const PIECE_BYTES: usize = 256 << 10;
 mod tests {
     use logmesh_logql::SeriesPart;
 
+    use super::super::volume::VolumeCell;
     use super::*;
 
     fn scanned(outcome: Outcome) -> Answer {
@@ -342,6 +343,21 @@ mod tests {
         assert_eq!(parts.into_iter().flat_map(texts).collect::<Vec<_>>(), sent);
         assert_eq!(travel(scanned(Outcome::Streams(Vec::new()))).len(), 1);
         assert_eq!(travel(scanned(Outcome::Partial(Partial::Log { streams: vec![], entries: vec![] }))).len(), 1);
+    }
+
+    #[test]
+    fn volumes_travel_in_parts_and_lose_nothing() {
+        let series = |number: usize| VolumeSeries {
+            group: vec![("number".to_owned(), number.to_string())],
+            cells: (0..2_000).map(|step| (step, VolumeCell { bytes: u64::MAX, entries: 1, chunks: 1 })).collect(),
+        };
+        let sent: Vec<VolumeSeries> = (0..1_000).map(series).collect();
+        let parts = travel(scanned(Outcome::Volume(sent.clone())));
+        assert!(parts.len() > 2, "{}", parts.len());
+        let volumes = |part: Scanned| if let Outcome::Volume(series) = part.outcome { series } else { Vec::new() };
+        assert_eq!(parts.into_iter().flat_map(volumes).collect::<Vec<_>>(), sent);
+        assert_eq!(travel(scanned(Outcome::Volume(Vec::new()))).len(), 1);
+        assert_eq!(travel(scanned(Outcome::Patterns(PatternPart::default()))).len(), 1);
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub(super) const ANY: &str = "<_>";
 pub(super) const PIECES_MAX: usize = 256;
 /// The most bytes of a line that are looked at; the rest is taken for variable.
 pub(super) const BYTES_MAX: usize = 4 << 10;
+/// The most bytes of a word that is kept as it is; a longer one is taken for variable. So long are data, not words. What stands between
+/// two words and is longer ends the line as far as patterns go.
+pub(super) const WORD_BYTES_MAX: usize = 512;
 
 /// A piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,11 +71,16 @@ impl Pieces {
             let start = at;
             if is_separator(bytes[at]) {
                 at += bytes[at..].iter().take_while(|byte| is_separator(**byte)).count();
+                if at - start > WORD_BYTES_MAX {
+                    self.ends.push((bytes.len(), true));
+                    return;
+                }
                 self.ends.push((at, false));
                 continue;
             }
             at = word_end(bytes, at);
-            self.ends.push((at, is_variable(&bytes[start..at])));
+            let is_variable = at - start > WORD_BYTES_MAX || is_variable(&bytes[start..at]);
+            self.ends.push((at, is_variable));
         }
     }
 

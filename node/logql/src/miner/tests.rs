@@ -119,3 +119,28 @@ proptest! {
         prop_assert!(merged.len() <= lines.len());
     }
 }
+
+#[test]
+fn what_was_found_is_bounded_whatever_the_lines_are_and_travels_in_parts() {
+    let mut miner = Miner::new(HOUR, Duration::from_secs(1));
+    let (long_word, long_gap) = ("x".repeat(250_000), " ".repeat(250_000));
+    for number in 0..2 * CLUSTERS_MAX as i64 {
+        let words: Vec<String> = (0..200).map(|word| format!("w{}a", "bcdefghij".repeat(word % 40))).collect();
+        let place = char::from_u32(0x4e00 + number as u32).unwrap();
+        for line in
+            [format!("{place} {long_word}"), format!("{place}{long_gap}z"), format!("{place}{}", words.join(" "))]
+        {
+            miner.add(&line, Timestamp::from_nanos(number * 1_000_000_000));
+        }
+    }
+    let found = miner.finish();
+    let bytes = logmesh_protocol::codec::encode(1, &found).len();
+    assert!(bytes < 8 << 20, "{bytes} bytes");
+    let (count, whole) = (found.len(), merge_patterns(vec![found.clone()]));
+    let parts = found.split(bytes / 10);
+    assert!((8..40).contains(&parts.len()), "{}", parts.len());
+    assert_eq!(parts.iter().map(PatternPart::len).sum::<usize>(), count);
+    assert!(parts.iter().all(|part| logmesh_protocol::codec::encode(1, part).len() <= bytes / 5));
+    assert_eq!(merge_patterns(parts), whole);
+    assert_eq!(PatternPart::default().split(1), [PatternPart::default()]);
+}
