@@ -93,6 +93,38 @@ fn hostile_queries_end_at_their_time_out_and_others_are_served() {
     assert_eq!(cancelled, Some(queries.len() as f64), "each of them was ended from outside");
 }
 
+/// Queries that search one line for an expression which every byte of it may begin, and none completes. No text is part of
+/// every match, so that none is looked for first.
+fn hostile_expressions() -> Vec<String> {
+    let expression = "[xy]*x[xy]{1000}[a-c]";
+    let whole = "regexp `(?P<l>.*)`";
+    [
+        format!("|~ `{expression}`"),
+        format!("| {whole} | l=~`.*{expression}`"),
+        format!("| regexp `(?P<part>{expression})`"),
+        format!("| label_format n=`{{{{ __line__ | count \"{expression}\" }}}}`"),
+    ]
+    .map(|stages| format!("{{app=\"long\"}} {stages}"))
+    .into()
+}
+
+#[test]
+fn one_long_line_holds_no_thread_beyond_the_time_out() {
+    let _turn = one_at_a_time();
+    let mesh = Mesh::start(1, &[("LOGMESH_QUERY_TIMEOUT", "1s")]);
+    // As long as a line may be.
+    let line: String = (0..256u32 << 10).map(|at| if at.count_ones() % 2 == 0 { 'x' } else { 'y' }).collect();
+    Protocol::LokiProtobuf.push_well(&mesh.client(0), "long", &[Record { at: now_nanos() - 1_000_000_000, line }]);
+    for query in hostile_expressions() {
+        let client = harness::Client::with_timeout(mesh.nodes[0].plan.http, SOON);
+        let reply = client.get_with("/loki/api/v1/query_range", &[("query", &query)]).unwrap();
+        assert_eq!(reply.status, 504, "{query}: {}", reply.text());
+        let begun = Instant::now();
+        eventually(SOON, "no scan is left", || (running(&mesh)[0] == 0.0).then_some(()));
+        assert!(begun.elapsed() < Duration::from_secs(2), "{query}: its scan went on for {:?}", begun.elapsed());
+    }
+}
+
 #[test]
 fn a_slow_scan_elsewhere_is_waited_for() {
     let _turn = one_at_a_time();

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use logmesh_protocol::record::Labels;
-use regex::Regex;
 
 use crate::ast::{MatchOp, Matcher, Selector};
 use crate::error::PlanError;
-use crate::regexes::anchored;
+use crate::regexes::{TextRegex, anchored};
 
 /// A selector ready to be matched against the labels of streams.
 #[derive(Clone, Debug)]
@@ -57,8 +56,8 @@ pub(crate) struct TextTest {
 enum Check {
     Equal(String),
     NotEqual(String),
-    Match(Regex),
-    NotMatch(Regex),
+    Match(TextRegex),
+    NotMatch(TextRegex),
 }
 
 impl TextTest {

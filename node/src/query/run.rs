@@ -31,6 +31,10 @@ pub(super) fn run(
     own: Chosen,
     (masks, cancelled): (&Masks, &Interrupt),
 ) -> Result<Scanned, String> {
+    cancelled.within(|| work(store, scan, own, (masks, cancelled)))
+}
+
+fn work(store: &Store, scan: Scan, own: Chosen, (masks, cancelled): (&Masks, &Interrupt)) -> Result<Scanned, String> {
     let Chosen { mut ids, mut only } = own;
     ids.extend(scan.assigned.iter().map(|(segment, _)| *segment));
     only.extend(scan.assigned);

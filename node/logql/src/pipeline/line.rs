@@ -116,7 +116,7 @@ impl Pattern {
     fn confirms(&self, line: &[u8]) -> bool {
         match self {
             Pattern::Needle(_) => true,
-            Pattern::Regex(regex, _) => regex.regex.is_match(line),
+            Pattern::Regex(regex, _) => regex.is_match(line),
             Pattern::Shape(shape, _) => shape.matches(line),
             Pattern::Ip(range, _) => range.is_in(line),
         }

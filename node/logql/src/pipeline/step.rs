@@ -231,10 +231,10 @@ fn logfmt_named(strict: bool, fields: &[Extraction], run: &mut Run<'_>, row: &mu
 
 fn regexp(regex: &GroupRegex, run: &Run<'_>, row: &mut RowLabels<'_>) {
     let line = text(run);
-    let Some(captures) = regex.regex.captures(&line) else { return };
+    let Some(groups) = regex.regex.groups(&line) else { return };
     let mut extract = Extract { row, wanted: run.wanted };
     for (at, name) in &regex.groups {
-        extract.offer(name, captures.get(*at).map_or("", |found| found.as_str()));
+        extract.offer(name, groups.get(*at).unwrap_or_default());
     }
 }
 

@@ -5,7 +5,6 @@
 //! the greatest of the counts of two nodes is not the greatest count.
 
 use logmesh_protocol::record::Labels;
-use regex::Regex;
 
 use crate::ast::{
     BinaryOp, BinaryOperation, Grouping, LabelReplace, MatchOp, Matching, MetricExpr, RangeAggregation, RangeOp,
@@ -13,7 +12,7 @@ use crate::ast::{
 };
 use crate::error::PlanError;
 use crate::pipeline::{ERROR, ERROR_DETAILS};
-use crate::regexes::anchored;
+use crate::regexes::{TextRegex, anchored};
 
 /// A range aggregation, and the labels that tell its series apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +70,7 @@ pub(crate) enum Root {
         /// What to replace.
         replace: LabelReplace,
         /// The pattern, compiled.
-        regex: Regex,
+        regex: TextRegex,
     },
 }
 

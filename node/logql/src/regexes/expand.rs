@@ -1,11 +1,11 @@
 //! Replacements with references to groups, as Go's `Regexp.Expand` documents them.
 
-use regex::Captures;
+use super::Groups;
 
 /// Appends `replacement`: `$name` and `${name}` stand for a group by its name or number, `$$` for a dollar. A name is made of
 /// letters, digits and underscores, as many as there are; a group that is not there or did not match is empty. A dollar
 /// before anything else stands for itself.
-pub(crate) fn expand(captures: &Captures<'_>, replacement: &str, out: &mut String) {
+pub(crate) fn expand(groups: &Groups<'_, '_>, replacement: &str, out: &mut String) {
     let mut rest = replacement;
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
@@ -14,7 +14,7 @@ pub(crate) fn expand(captures: &Captures<'_>, replacement: &str, out: &mut Strin
             out.push('$');
             rest = behind;
         } else if let Some((name, behind)) = reference(rest) {
-            out.push_str(group(captures, name));
+            out.push_str(group(groups, name));
             rest = behind;
         } else {
             out.push('$');
@@ -33,22 +33,21 @@ fn reference(rest: &str) -> Option<(&str, &str)> {
     (!name.is_empty()).then_some((name, behind))
 }
 
-fn group<'t>(captures: &Captures<'t>, name: &str) -> &'t str {
+fn group<'t>(groups: &Groups<'_, 't>, name: &str) -> &'t str {
     let numeric = name.bytes().all(|byte| byte.is_ascii_digit());
-    let found = if numeric { name.parse().ok().and_then(|at| captures.get(at)) } else { captures.name(name) };
-    found.map_or("", |found| found.as_str())
+    let found = if numeric { name.parse().ok().and_then(|at| groups.get(at)) } else { groups.name(name) };
+    found.unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use regex::Regex;
-
+    use super::super::searching;
     use super::*;
 
     #[test]
     fn replacements_expand_as_in_go() {
-        let regex = Regex::new(r"(?P<first>\w)(\w)(x)?").unwrap();
-        let captures = regex.captures("ab").unwrap();
+        let regex = searching(r"(?P<first>\w)(\w)(x)?").unwrap();
+        let groups = regex.groups("ab").unwrap();
         let cases = [
             ("$1-$2", "a-b"),
             ("${2}${first}", "ba"),
@@ -62,7 +61,7 @@ mod tests {
         ];
         for (replacement, wanted) in cases {
             let mut out = String::new();
-            expand(&captures, replacement, &mut out);
+            expand(&groups, replacement, &mut out);
             assert_eq!(out, wanted, "{replacement}");
         }
     }

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use logmesh_protocol::record::Labels;
-use regex::Regex;
 
 use crate::ast::LabelReplace;
 use crate::error::EvalError;
 use crate::plan::{CELLS_MAX, INNER_SERIES_MAX, Root};
-use crate::regexes::expand;
+use crate::regexes::{TextRegex, expand};
 
 /// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +150,7 @@ impl Collected {
 fn label_replace(
     of: Vec<Series>,
     replace: &LabelReplace,
-    regex: &Regex,
+    regex: &TextRegex,
     steps: usize,
 ) -> Result<Vec<Series>, EvalError> {
     let mut replaced = Collected::new(steps);
@@ -171,8 +170,8 @@ fn label_replace(
     Ok(replaced.series)
 }
 
-fn replaced_labels(labels: &Labels, replace: &LabelReplace, regex: &Regex) -> Labels {
-    let Some(found) = regex.captures(labels.value(&replace.source).unwrap_or_default()) else {
+fn replaced_labels(labels: &Labels, replace: &LabelReplace, regex: &TextRegex) -> Labels {
+    let Some(found) = regex.groups(labels.value(&replace.source).unwrap_or_default()) else {
         return labels.clone();
     };
     let mut value = String::new();

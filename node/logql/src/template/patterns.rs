@@ -1,8 +1,6 @@
 //! The regular expressions of a template, compiled once and kept for the lines to come.
 
-use regex::Regex;
-
-use crate::regexes::searching;
+use crate::regexes::{TextRegex, searching};
 
 /// The most expressions that one template keeps; with another one it forgets them all and begins anew.
 const PATTERNS_MAX: usize = 16;
@@ -10,7 +8,7 @@ const PATTERNS_MAX: usize = 16;
 /// Compiled expressions by their text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patterns {
-    compiled: Vec<(String, Result<Regex, String>)>,
+    compiled: Vec<(String, Result<TextRegex, String>)>,
 }
 
 impl Patterns {
@@ -20,7 +18,7 @@ impl Patterns {
     }
 
     /// Returns an expression, or why it does not compile.
-    pub(super) fn compiled(&mut self, pattern: &str) -> Result<&Regex, String> {
+    pub(super) fn compiled(&mut self, pattern: &str) -> Result<&TextRegex, String> {
         let at = match self.compiled.iter().position(|(text, _)| text == pattern) {
             Some(at) => at,
             None => {

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use base64::{DecodeError, Engine as _};
 
 use super::Called;
-use crate::regexes::expand;
+use crate::error::EvalError;
+use crate::interrupt::Interrupt;
+use crate::regexes::{Groups, TextRegex, expand};
 use crate::template::OUTPUT_BYTES_MAX;
 use crate::template::arguments::{Arguments, Mistake};
 use crate::template::scope::Scope;
@@ -306,11 +308,37 @@ pub(super) fn has_suffix<'a>(_: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -
 }
 
 /// Returns a compiled expression. Compiling one anew is dear, and counts so.
-fn compiled<'s>(scope: &'s mut Scope<'_, '_>, pattern: &str) -> Result<&'s regex::Regex, Mistake> {
+fn compiled<'s>(scope: &'s mut Scope<'_, '_>, pattern: &str) -> Result<&'s TextRegex, Mistake> {
     if !scope.patterns.has(pattern) {
         scope.step(COMPILATION_BYTES)?;
     }
     scope.patterns.compiled(pattern).map_err(Mistake::Calling)
+}
+
+/// Calls `take` for each match, from left to right: with the text that is left of it and not yet taken, and with its groups. Ends
+/// early when nobody waits for the outcome any more: each match may need a look at all that is left of the text. Returns what is
+/// left behind the last.
+fn each_match<'t>(
+    regex: &TextRegex,
+    source: &'t str,
+    mut take: impl FnMut(&'t str, &Groups<'_, 't>) -> Result<(), Mistake>,
+) -> Result<&'t str, Mistake> {
+    let (mut start, mut taken, mut last_end) = (0, 0, None);
+    while start <= source.len() {
+        if Interrupt::is_raised_here() {
+            return Err(Mistake::Calling(EvalError::Interrupted.to_string()));
+        }
+        let Some(groups) = regex.groups_at(source, start) else { break };
+        let Some((from, to)) = groups.span() else { break };
+        // Nothing is no match right behind a match: the next is looked for one character on.
+        if from == to && last_end == Some(to) {
+            start = to + source[to..].chars().next().map_or(1, char::len_utf8);
+            continue;
+        }
+        take(&source[taken..from], &groups)?;
+        (start, taken, last_end) = (to, to, Some(to));
+    }
+    Ok(&source[taken..])
 }
 
 /// What compiling an expression counts for.
@@ -318,46 +346,47 @@ const COMPILATION_BYTES: usize = 512 << 10;
 
 pub(super) fn count<'a>(scope: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Called<'a> {
     let (pattern, source) = (values.text(0)?, values.text(1)?);
-    Ok(Value::count(compiled(scope, pattern)?.find_iter(source).count()))
+    let mut found = 0;
+    each_match(compiled(scope, pattern)?, source, |_, _| {
+        found += 1;
+        Ok(())
+    })?;
+    Ok(Value::count(found))
 }
 
 pub(super) fn regex_replace_all<'a>(scope: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Called<'a> {
     let (source, replacement) = (values.text(1)?, values.text(2)?);
     let references = replacement.matches('$').count();
-    let regex = compiled(scope, values.text(0)?)?;
-    let mut out = String::with_capacity(source.len());
-    let mut end = 0;
-    for captures in regex.captures_iter(source) {
-        let Some(whole) = captures.get(0) else { continue };
+    each_replaced(compiled(scope, values.text(0)?)?, source, |groups, out| {
         // Each dollar may stand for the whole match.
-        if whole.len().saturating_mul(references) > OUTPUT_BYTES_MAX {
+        if groups.get(0).map_or(0, str::len).saturating_mul(references) > OUTPUT_BYTES_MAX {
             return Err(Mistake::too_long());
         }
-        out.push_str(&source[end..whole.start()]);
-        expand(&captures, replacement, &mut out);
-        end = whole.end();
-        if out.len() > OUTPUT_BYTES_MAX {
-            return Err(Mistake::too_long());
-        }
-    }
-    out.push_str(&source[end..]);
-    text(out)
+        expand(groups, replacement, out);
+        Ok(())
+    })
 }
 
 pub(super) fn regex_replace_all_literal<'a>(scope: &mut Scope<'a, '_>, values: Arguments<'_, 'a>) -> Called<'a> {
     let (source, replacement) = (values.text(1)?, values.text(2)?);
-    let regex = compiled(scope, values.text(0)?)?;
-    let mut out = String::with_capacity(source.len());
-    let mut end = 0;
-    for found in regex.find_iter(source) {
-        out.push_str(&source[end..found.start()]);
+    each_replaced(compiled(scope, values.text(0)?)?, source, |_, out| {
         out.push_str(replacement);
-        end = found.end();
-        if out.len() > OUTPUT_BYTES_MAX {
-            return Err(Mistake::too_long());
-        }
-    }
-    out.push_str(&source[end..]);
+        Ok(())
+    })
+}
+
+fn each_replaced<'a>(
+    regex: &TextRegex,
+    source: &str,
+    replace: impl Fn(&Groups<'_, '_>, &mut String) -> Result<(), Mistake>,
+) -> Called<'a> {
+    let mut out = String::with_capacity(source.len());
+    let rest = each_match(regex, source, |between, groups| {
+        out.push_str(between);
+        replace(groups, &mut out)?;
+        if out.len() > OUTPUT_BYTES_MAX { Err(Mistake::too_long()) } else { Ok(()) }
+    })?;
+    out.push_str(rest);
     text(out)
 }
 
