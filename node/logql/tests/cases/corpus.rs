@@ -1,6 +1,8 @@
 //! Log queries as data: what is stored, what is asked, what comes back. Nothing here knows how a query is run, so that the
 //! same cases serve the engine alone and a running mesh.
 
+#[path = "corpus/addresses.rs"]
+mod addresses;
 #[path = "corpus/documentation.rs"]
 mod documentation;
 #[path = "corpus/errors.rs"]
@@ -13,16 +15,22 @@ mod json;
 mod label_filters;
 #[path = "corpus/line_filters.rs"]
 mod line_filters;
+#[path = "corpus/log_queries.rs"]
+mod log_queries;
 #[path = "corpus/logfmt.rs"]
 mod logfmt;
 #[path = "corpus/patterns.rs"]
 mod patterns;
 #[path = "corpus/picks.rs"]
 mod picks;
+#[path = "corpus/pipelines.rs"]
+mod pipelines;
 #[path = "corpus/refused.rs"]
 mod refused;
 #[path = "corpus/streams.rs"]
 mod streams;
+#[path = "corpus/template_functions.rs"]
+mod template_functions;
 
 /// Records and what is asked of them.
 #[derive(Clone, Debug)]
@@ -63,6 +71,10 @@ pub(crate) fn suites() -> Vec<Suite> {
         streams::suites(),
         refused::suites(),
         documentation::suites(),
+        log_queries::suites(),
+        pipelines::suites(),
+        template_functions::suites(),
+        addresses::suites(),
     ]
     .concat()
 }

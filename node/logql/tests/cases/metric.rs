@@ -9,6 +9,8 @@ mod documented;
 mod errors;
 #[path = "metric/operators.rs"]
 mod operators;
+#[path = "metric/reference.rs"]
+mod reference;
 #[path = "metric/samples.rs"]
 mod samples;
 #[path = "metric/vectors.rs"]
@@ -22,5 +24,14 @@ pub(crate) type Group = (&'static str, &'static str, &'static [Case]);
 
 /// Returns all groups.
 pub(crate) fn groups() -> Vec<Group> {
-    [counters::GROUPS, documented::GROUPS, errors::GROUPS, operators::GROUPS, samples::GROUPS, vectors::GROUPS].concat()
+    [
+        counters::GROUPS,
+        documented::GROUPS,
+        errors::GROUPS,
+        operators::GROUPS,
+        reference::GROUPS,
+        samples::GROUPS,
+        vectors::GROUPS,
+    ]
+    .concat()
 }
