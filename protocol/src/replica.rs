@@ -4,6 +4,8 @@
 //! sees ids, intervals, roots, sizes and deadlines. The parts below each hold one concern; here they are only joined.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::append::Journal;
@@ -237,7 +239,7 @@ impl Replica {
     }
 
     /// Returns the placement of a segment, as far as it matters, and keeps it.
-    fn order(&mut self, id: &SegmentId) -> Vec<NodeId> {
+    fn order(&mut self, id: &SegmentId) -> Arc<[NodeId]> {
         let order = self.order_of(id);
         let epoch = self.members.epoch;
         if let Some(segment) = self.segments.find_mut(id).filter(|segment| segment.order.0 != epoch) {
@@ -246,25 +248,35 @@ impl Replica {
         order
     }
 
-    fn order_of(&self, id: &SegmentId) -> Vec<NodeId> {
+    fn order_of(&self, id: &SegmentId) -> Arc<[NodeId]> {
         if let Some(segment) = self.segments.find(id).filter(|segment| segment.order.0 == self.members.epoch) {
             return segment.order.1.clone();
         }
         let mut order = self.members.order(id);
         order.truncate(usize::from(self.context.config.copies) + SPARES_KEPT);
-        order
+        order.into()
     }
 
-    fn holders(&mut self, id: &SegmentId) -> Vec<NodeId> {
-        let mut order = self.order(id);
-        order.truncate(usize::from(self.context.config.copies));
-        order
+    fn holders(&mut self, id: &SegmentId) -> Holders {
+        Holders { order: self.order(id), copies: self.context.config.copies }
     }
 
-    fn holders_of(&self, id: &SegmentId) -> Vec<NodeId> {
-        let mut order = self.order_of(id);
-        order.truncate(usize::from(self.context.config.copies));
-        order
+    fn holders_of(&self, id: &SegmentId) -> Holders {
+        Holders { order: self.order_of(id), copies: self.context.config.copies }
+    }
+}
+
+/// Who should hold a segment: the first of its placement.
+struct Holders {
+    order: Arc<[NodeId]>,
+    copies: u8,
+}
+
+impl Deref for Holders {
+    type Target = [NodeId];
+
+    fn deref(&self) -> &[NodeId] {
+        &self.order[..usize::from(self.copies).min(self.order.len())]
     }
 }
 

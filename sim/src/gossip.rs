@@ -25,7 +25,7 @@ pub(crate) struct Gossip {
     starts: Vec<(i16, u16)>,
     /// The seeds of all who join.
     founders: Vec<u16>,
-    /// When somebody last told of more than heads, in milliseconds.
+    /// When somebody last told of more than heads, in milliseconds; each who starts does.
     weighty_at: i32,
 }
 
@@ -50,16 +50,18 @@ struct Mind {
     beats: Vec<i16>,
     /// The latest heartbeats as of the last tick: all calls of a tick leave before the first answer comes.
     called_with: Vec<i16>,
-    /// How many later heartbeats came since that was last judged, and in which of the exchanges since then the last one did.
+    /// How many later heartbeats came that are not in the standing yet, and in which of the exchanges since then the last one did.
     fresh: Vec<u8>,
     freshest: Vec<u8>,
+    /// How many of them had come by the last tick.
+    fresh_before: Vec<u8>,
     /// When these exchanges were, in milliseconds.
     heard_at: Vec<i32>,
     /// The latest version of what each told; 0 is nothing.
     versions: Vec<i32>,
     standings: Vec<Standing>,
-    /// What the machine was told.
-    views: Vec<Viewed>,
+    /// What the machine was told: twice the version, and one more if live.
+    views: Vec<i32>,
     live: Vec<u16>,
     dead: Vec<u16>,
     /// Whether somebody was found to be live, to be away or to have started anew since the machine was last told.
@@ -78,13 +80,6 @@ struct Standing {
     is_live: bool,
     /// Whether its address was ever known.
     is_contact: bool,
-}
-
-/// What the machine was last told of one other node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Viewed {
-    version: i32,
-    live: bool,
 }
 
 /// Who exchanges with whom, and how far it gets.
@@ -188,7 +183,12 @@ impl Gossip {
         let pulse = self.beat(slot);
         let mind = &mut self.minds[usize::from(slot)];
         mind.ticks += 1;
-        mind.judge(slot, millis(now), |at, beat| start_of(&self.starts, &self.told, at, beat));
+        let is_quiet = millis(now) - self.weighty_at > SPREADING;
+        if is_quiet && !mind.ticks.is_multiple_of(ALL_JUDGED_TICKS) {
+            mind.judge_silent(slot, millis(now));
+        } else {
+            mind.judge_all(slot, millis(now), |at, beat| start_of(&self.starts, &self.told, at, beat));
+        }
         mind.beats[usize::from(slot)] = pulse;
         mind.called_with.clone_from(&mind.beats);
         let mut called = Vec::new();
@@ -251,16 +251,16 @@ impl Gossip {
         mind.has_moved = false;
         let heard = mind.versions.iter().zip(&mind.standings).zip(&mut mind.views);
         for (at, ((version, standing), view)) in (0..).zip(heard) {
-            let now = Viewed { version: *version, live: standing.is_live };
-            if at == slot || now.version == 0 || now == *view {
+            let now = 2 * *version + i32::from(standing.is_live);
+            if at == slot || *version == 0 || now == *view {
                 continue;
             }
             *view = now;
             let told = &self.told[usize::from(at)];
-            let version = u32::try_from(now.version).expect("versions are positive");
+            let version = u32::try_from(*version).expect("versions are positive");
             let (boot, said) =
                 told.said.get(version.saturating_sub(told.first) as usize).expect("kept while anybody is at it");
-            news.push((node(at), Peer { live: now.live, boot: *boot, said: said.clone() }));
+            news.push((node(at), Peer { live: standing.is_live, boot: *boot, said: said.clone() }));
         }
         // Ids go by slot, but for those of the first few hundred.
         news.sort_unstable_by_key(|(node, _)| *node);
@@ -278,9 +278,10 @@ impl Mind {
         self.beats.resize(count, NEVER);
         self.fresh.resize(count, 0);
         self.freshest.resize(count, 0);
+        self.fresh_before.resize(count, 0);
         self.versions.resize(count, 0);
         self.standings.resize(count, Standing::default());
-        self.views.resize(count, Viewed::default());
+        self.views.resize(count, 0);
     }
 
     /// Takes the later heartbeats. Without branches, so that the compiler can do several at once.
@@ -308,26 +309,27 @@ impl Mind {
 
     /// Takes into account which heartbeats came.
     fn take_fresh(&mut self) {
-        let fresh = self.fresh.iter_mut().zip(&self.freshest);
-        for (standing, (fresh, freshest)) in self.standings.iter_mut().zip(fresh) {
-            if *fresh > 0 {
-                standing.hear(std::mem::take(fresh), self.heard_at[usize::from(*freshest)]);
-            }
-        }
+        (0..self.standings.len()).for_each(|at| self.take_fresh_of(at));
         self.heard_at.clear();
     }
 
+    fn take_fresh_of(&mut self, at: usize) {
+        let fresh = std::mem::take(&mut self.fresh[at]);
+        self.fresh_before[at] = 0;
+        if fresh > 0 {
+            let standing = &mut self.standings[at];
+            standing.count = standing.count.saturating_add(u16::from(fresh));
+            standing.last = self.heard_at[usize::from(self.freshest[at])];
+        }
+    }
+
     /// Judges of all others whether they are up. `start_of` tells to which start a heartbeat belongs.
-    fn judge(&mut self, slot: u16, now: i32, start_of: impl Fn(usize, i16) -> u16) {
+    fn judge_all(&mut self, slot: u16, now: i32, start_of: impl Fn(usize, i16) -> u16) {
+        self.take_fresh();
         let mut has_moved = false;
-        let fresh = self.fresh.iter_mut().zip(&self.freshest);
-        let others = self.standings.iter_mut().zip(&self.beats).zip(fresh).enumerate();
-        for (at, ((standing, beat), (fresh, freshest))) in others {
+        for (at, (standing, beat)) in self.standings.iter_mut().zip(&self.beats).enumerate() {
             if at == usize::from(slot) || *beat == NEVER {
                 continue;
-            }
-            if *fresh > 0 {
-                standing.hear(std::mem::take(fresh), self.heard_at[usize::from(*freshest)]);
             }
             let start = start_of(at, *beat);
             if start != standing.start {
@@ -338,7 +340,29 @@ impl Mind {
             }
             has_moved |= standing.judge(now);
         }
-        self.heard_at.clear();
+        self.note_judged(slot, has_moved);
+    }
+
+    /// Judges of those who are away, and of those of whom nothing was heard since the last tick: the others are live still. (Their usual
+    /// interval would have to be shorter than a sixteenth of a tick.) For times in which nobody starts.
+    fn judge_silent(&mut self, slot: u16, now: i32) {
+        let mut has_moved = false;
+        for at in 0..self.dead.len() {
+            let at = usize::from(self.dead[at]);
+            self.take_fresh_of(at);
+            has_moved |= self.standings[at].judge(now);
+        }
+        for at in 0..self.fresh.len() {
+            if self.fresh[at] == self.fresh_before[at] && self.standings[at].is_live {
+                self.take_fresh_of(at);
+                has_moved |= self.standings[at].judge(now);
+            }
+        }
+        self.fresh_before.copy_from_slice(&self.fresh);
+        self.note_judged(slot, has_moved);
+    }
+
+    fn note_judged(&mut self, slot: u16, has_moved: bool) {
         if has_moved {
             self.has_moved = true;
             let heard = (0..).zip(self.standings.iter().zip(&self.beats));
@@ -351,11 +375,6 @@ impl Mind {
 }
 
 impl Standing {
-    /// Counts later heartbeats, the last of which came at `last`.
-    fn hear(&mut self, count: u8, last: i32) {
-        (self.count, self.last) = (self.count.saturating_add(u16::from(count)), last);
-    }
-
     /// Judges whether it is up; tells whether that is another judgement than before.
     fn judge(&mut self, now: i32) -> bool {
         let is_live = self.is_heard(now);
@@ -442,6 +461,8 @@ const LOWERED_BY: i16 = i16::MAX;
 const CROWD: usize = 32;
 /// For how many ticks they wait at most: for a second.
 const NEWS_TICKS_MAX: usize = 4;
+/// Every so many ticks all are judged, at least.
+const ALL_JUDGED_TICKS: u64 = 4;
 /// How long it may take until all have heard what was told, in milliseconds.
 const SPREADING: i32 = 30_000;
 /// After so many versions it is looked whether the first can be forgotten.

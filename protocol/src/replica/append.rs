@@ -3,6 +3,7 @@
 //! Nothing is ever acknowledged before the own store has said that it is durable.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Replica;
 use super::context::Timer;
@@ -123,6 +124,7 @@ impl Replica {
     pub(super) fn on_appended(&mut self, batch: &StoredBatch) {
         self.note_full(false);
         self.push_new(batch.segment);
+        self.context.arm(Timer::Announce, Duration::ZERO);
         let Some(pending) = self.journal.storing.remove(&(batch.segment, batch.seq)) else { return };
         let deadline = self.context.now.instant + self.context.config.ack_timeout;
         let pending = Pending { deadline, ..pending };

@@ -1,7 +1,7 @@
 //! What every part of the machine needs: who this is, what time it is, the settings, the seeded randomness, the outputs
 //! and the timers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand::{RngCore, SeedableRng};
@@ -14,7 +14,7 @@ use crate::message::{Message, Salt};
 use crate::time::{Instant, Now};
 
 /// What the machine may wake up for. Each is armed at most once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     /// An append has waited long enough.
     Acknowledge,
@@ -32,6 +32,10 @@ pub(super) enum Timer {
     Stop,
 }
 
+/// All of them, in the order in which those that are due at one time are served.
+const TIMERS: [Timer; 7] =
+    [Timer::Acknowledge, Timer::Push, Timer::Serve, Timer::Repair, Timer::Announce, Timer::Tick, Timer::Stop];
+
 /// The ground under all parts.
 pub(super) struct Context {
     pub(super) id: NodeId,
@@ -40,13 +44,15 @@ pub(super) struct Context {
     pub(super) now: Now,
     rng: ChaCha8Rng,
     outputs: VecDeque<Output>,
-    timers: BTreeMap<Timer, Instant>,
+    /// When each is due, in order of [`TIMERS`].
+    timers: [Option<Instant>; TIMERS.len()],
 }
 
 impl Context {
     pub(super) fn new(id: NodeId, boot: Boot, config: Config, seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        let timers = BTreeMap::from([(Timer::Tick, Instant::default())]);
+        let mut timers = [None; TIMERS.len()];
+        timers[Timer::Tick as usize] = Some(Instant::default());
         Self { id, boot, config, now: Now::default(), rng, outputs: VecDeque::new(), timers }
     }
 
@@ -70,19 +76,20 @@ impl Context {
     /// Wakes up for `timer` after `wait`, or earlier if that was agreed before.
     pub(super) fn arm(&mut self, timer: Timer, wait: Duration) {
         let at = self.now.instant + wait;
-        self.timers.entry(timer).and_modify(|known| *known = (*known).min(at)).or_insert(at);
+        let due = &mut self.timers[timer as usize];
+        *due = Some(due.map_or(at, |known| known.min(at)));
     }
 
     /// Takes a timer that is due.
     pub(super) fn due(&mut self) -> Option<Timer> {
-        let (timer, _) = self.timers.iter().find(|(_, at)| **at <= self.now.instant)?;
-        let timer = *timer;
-        self.timers.remove(&timer);
+        let is_due = |at: &Instant| *at <= self.now.instant;
+        let (_, timer) = self.timers.iter().zip(TIMERS).find(|(at, _)| at.as_ref().is_some_and(is_due))?;
+        self.timers[timer as usize] = None;
         Some(timer)
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.timers.values().min().copied()
+        self.timers.iter().flatten().min().copied()
     }
 
     /// Returns how long ago `earlier` was.

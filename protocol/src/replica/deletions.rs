@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Replica;
 use super::context::{Context, Timer};
-use super::interface::Output;
+use super::interface::{Announcement, Output};
 use super::members::note;
 use crate::deletion::{Deletion, DeletionTable};
 use crate::id::NodeId;
@@ -32,6 +32,11 @@ impl Deletions {
 
     pub(super) fn digest(&self) -> [u8; 16] {
         self.table.digest()
+    }
+
+    /// Gossip has said something anew of a peer.
+    pub(super) fn hear(&mut self, node: NodeId, live: bool, said: &Announcement) {
+        note(&mut self.differing, node, live && said.deletions != self.table.digest());
     }
 
     fn send_rows(&mut self, context: &mut Context, to: NodeId, asks: bool) {
@@ -123,13 +128,6 @@ impl Replica {
             let node = differing.swap_remove(at);
             self.deletions.send_rows(&mut self.context, node, true);
         }
-    }
-
-    /// Gossip has said something anew of a peer.
-    pub(super) fn hear_deletions(&mut self, node: NodeId) {
-        let digest = self.deletions.digest();
-        let differs = self.members.peers.get(&node).is_some_and(|peer| peer.live && peer.said.deletions != digest);
-        note(&mut self.deletions.differing, node, differs);
     }
 
     fn on_deletions_changed(&mut self) {

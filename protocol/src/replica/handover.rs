@@ -74,7 +74,7 @@ impl Replica {
         let all_live = planted!(DroppedTooEarly) || holders.iter().all(|holder| self.members.is_staying(*holder));
         let mut covered = all_live;
         let mut ask = Vec::new();
-        for holder in holders.into_iter().filter(|holder| self.members.is_live(*holder)) {
+        for holder in holders.iter().copied().filter(|holder| self.members.is_live(*holder)) {
             let shown = segment.confirmed_at(holder, self.members.boot(holder)).map(|at| self.context.ago(at));
             // While not all are up, having shown it once is enough: nothing can be dropped yet.
             let is_older = |age| shown.is_none_or(|ago| all_live && ago >= age && !planted!(RootCachedTooLong));
@@ -127,9 +127,9 @@ impl Replica {
             let holders = self.holders_of(id);
             segment.quarantined.is_empty()
                 && holders
-                    .into_iter()
-                    .filter(|node| *node != me)
-                    .all(|node| segment.is_confirmed(node, self.members.boot(node)))
+                    .iter()
+                    .filter(|node| **node != me)
+                    .all(|node| segment.is_confirmed(*node, self.members.boot(*node)))
         })
     }
 }

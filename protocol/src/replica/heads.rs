@@ -10,6 +10,7 @@ use super::state::KeptHeads;
 use crate::id::{Boot, JournalId, NodeId};
 use crate::plan::Heads;
 use crate::segment::SegmentId;
+use crate::time::Timestamp;
 
 impl Replica {
     /// Takes in what nearly all news is, where a mesh is large: that live peers have told of other heads, and of nothing else. Returns the
@@ -28,28 +29,6 @@ impl Replica {
             false
         });
         news
-    }
-
-    /// Keeps what `node` told of its heads. Segments of its present start that it names no more have all their copies; those of
-    /// earlier starts stay until it says that it is settled.
-    pub(super) fn hear_heads(&mut self, node: NodeId, before: (Option<Boot>, Arc<Announcement>)) {
-        let Some(peer) = self.members.peers.get_mut(&node) else { return };
-        let Some(boot) = peer.boot else { return };
-        let counts = &mut peer.heads.counts;
-        if let (Some(earlier), said) = before
-            && earlier != boot
-        {
-            let journal = JournalId { node, boot: earlier };
-            counts.retain(|segment, _| segment.journal != journal);
-            let room = HEADS_MAX.saturating_sub(counts.len());
-            counts.extend(of_journal(journal, &said).take(room));
-        }
-        if !counts.is_empty() {
-            let (now, config) = (self.context.now.timestamp, &self.context.config);
-            let is_told = |segment: &SegmentId| segment.journal.boot == boot || peer.said.settled;
-            counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, config.retention));
-        }
-        peer.note_heard(self.members.table.digest());
     }
 
     /// Who has all its copies may lack one after a loss: what was heard before says nothing of what is included any more.
@@ -113,6 +92,32 @@ impl Replica {
 }
 
 impl PeerState {
+    /// Keeps what it told of its heads `before` the present start, and what it tells now. Segments of its present start that it names no
+    /// more have all their copies; those of earlier starts stay until it says that it is settled.
+    pub(super) fn hear_heads(
+        &mut self,
+        node: NodeId,
+        before: (Option<Boot>, Arc<Announcement>),
+        (now, retention): (Timestamp, Duration),
+        digest: [u8; 16],
+    ) {
+        let Some(boot) = self.boot else { return };
+        let counts = &mut self.heads.counts;
+        if let (Some(earlier), said) = before
+            && earlier != boot
+        {
+            let journal = JournalId { node, boot: earlier };
+            counts.retain(|segment, _| segment.journal != journal);
+            let room = HEADS_MAX.saturating_sub(counts.len());
+            counts.extend(of_journal(journal, &said).take(room));
+        }
+        if !counts.is_empty() {
+            let is_told = |segment: &SegmentId| segment.journal.boot == boot || self.said.settled;
+            counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, retention));
+        }
+        self.note_heard(digest);
+    }
+
     /// Notes when it said what was just heard of its heads: by its own word, for over a link that works one way only, heartbeats arrive
     /// and facts do not. Of another table the losses may be others too.
     fn note_heard(&mut self, digest: [u8; 16]) {

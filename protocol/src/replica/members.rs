@@ -176,6 +176,11 @@ impl Members {
         self.table.members().any(|row| row.node != self.mine.node)
     }
 
+    /// Returns how many times so many others there are, at least once.
+    fn crowd(&self, others: usize) -> u32 {
+        u32::try_from(self.peers.len() / others).unwrap_or(u32::MAX).max(1)
+    }
+
     pub(super) fn opinion_count(&self) -> usize {
         self.opinions.len()
     }
@@ -244,35 +249,32 @@ impl Replica {
 
     /// Takes in all that gossip says anew of a node; tells whether that may change who can take batches.
     fn hear(&mut self, node: NodeId, seen: Peer, digest: [u8; 16]) -> bool {
-        let now = self.context.now.instant;
-        let was_away = self.members.peers.get(&node).is_some_and(|peer| !peer.live && peer.boot.is_some());
-        if planted!(ViewIgnored) && was_away {
+        let (context, members) = (&mut self.context, &mut self.members);
+        let (now, live) = (context.now.instant, seen.live);
+        let peer = members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
+        if planted!(ViewIgnored) && !peer.live && peer.boot.is_some() {
             return false;
         }
-        let peer = self.members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
         let (was_live, was_able, old_boot) = (peer.live, peer.is_able(), peer.boot);
-        if was_live != seen.live {
-            (peer.live, peer.since) = (seen.live, now);
-            self.members.liveness_moved_at = now;
+        if was_live != live {
+            (peer.live, peer.since) = (live, now);
+            members.liveness_moved_at = now;
+            context.event(Event::Liveness { node, live });
         }
-        let able = seen.live && !seen.said.full;
+        let able = live && !seen.said.full;
         peer.unable_since = if able { None } else { peer.unable_since.or(Some(now)) };
+        note(&mut members.unable, node, !able);
+        note(&mut members.differing, node, live && seen.said.members != digest);
+        self.deletions.hear(node, live, &seen.said);
+        let restarted = old_boot != Some(seen.boot);
         let before = (peer.boot.replace(seen.boot), std::mem::replace(&mut peer.said, seen.said));
-        let differs = seen.live && peer.said.members != digest;
-        note(&mut self.members.unable, node, !able);
-        note(&mut self.members.differing, node, differs);
-        let restarted = old_boot != peer.boot;
-        self.hear_heads(node, before);
-        self.hear_deletions(node);
-        if was_live != seen.live {
-            self.context.event(Event::Liveness { node, live: seen.live });
-        }
-        if (seen.live && !was_live) || restarted {
+        peer.hear_heads(node, before, (context.now.timestamp, context.config.retention), digest);
+        if (live && !was_live) || restarted {
             self.on_returned(node, old_boot.is_some() && restarted);
-        } else if was_live && !seen.live {
+        } else if was_live && !live {
             self.on_gone(node);
         }
-        was_able != able || restarted || was_live != seen.live
+        was_able != able || restarted || was_live != live
     }
 
     /// A peer whose table is equal has this node's row, whatever became of the message that would have said so.
@@ -300,7 +302,7 @@ impl Replica {
         let newest: Vec<_> =
             self.segments.iter().rev().filter(|(id, _)| id.origin() == node).map(|(id, _)| *id).collect();
         for id in newest.into_iter().take(NEWEST_LOOKED_AT) {
-            partners.extend(self.holders(&id).into_iter().filter(|holder| self.members.is_live(*holder)));
+            partners.extend(self.holders(&id).iter().filter(|holder| self.members.is_live(**holder)));
         }
         partners.into_iter().for_each(|partner| self.repair_soon(partner, Duration::ZERO));
     }
@@ -484,7 +486,8 @@ impl Replica {
             }
         }
         // Heads change all the time and are worth little alone: they go with the rest, or now and then.
-        let due = self.members.persisted_at.is_none_or(|at| self.context.ago(at) >= PERSIST_HEADS_EVERY);
+        let crowd = self.members.crowd(PERSIST_CROWD).min(PERSIST_CROWDS_MAX);
+        let due = self.members.persisted_at.is_none_or(|at| self.context.ago(at) >= PERSIST_HEADS_EVERY * crowd);
         if self.members.is_changed || due {
             self.persist();
         }
@@ -492,7 +495,7 @@ impl Replica {
 
     /// Heads alone can wait a little, the longer the more members have to hear of each: gossip costs all of them.
     fn announce_pause(&self, said: &Announcement) -> Duration {
-        let crowd = u32::try_from(self.members.peers.len() / ANNOUNCE_CROWD).unwrap_or(u32::MAX).max(1);
+        let crowd = self.members.crowd(ANNOUNCE_CROWD);
         match said.differs_in_heads_alone(&self.members.announced) {
             true => (ANNOUNCE_PAUSE * crowd).min(ANNOUNCE_PAUSE_MAX),
             false => ANNOUNCE_PAUSE,
@@ -568,6 +571,10 @@ const ANNOUNCE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Who has nothing new says so after this: what he wrote until then is known to be in the answers of those who hear it. A guess, as
 /// each time costs every member a fact.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(20);
+/// With so many others more, they are written down more rarely by as much again: it takes longer, and none of them is heard more often.
+const PERSIST_CROWD: usize = 256;
+/// But no more rarely than so many times.
+const PERSIST_CROWDS_MAX: u32 = 4;
 /// How often the heads of others are written down.
 const PERSIST_HEADS_EVERY: Duration = Duration::from_secs(30);
 /// How long after a refusal for want of room it is tried again.

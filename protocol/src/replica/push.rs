@@ -25,6 +25,8 @@ pub(super) struct Push {
     lanes: BTreeMap<NodeId, Lane>,
     /// Those to whom there may be something to send since they were last looked at.
     stirred: BTreeSet<NodeId>,
+    /// How often somebody became able or unable to take batches.
+    ability_moves: u64,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ struct Outgoing {
     /// At most the members.
     peers: BTreeMap<NodeId, Outbound>,
     duties: Vec<(NodeId, Duty)>,
+    /// Of which placement, and after how many changes of who is able, all holders were, so that nobody else has a duty.
+    steady: Option<(u64, u64)>,
 }
 
 /// Why a peer gets batches.
@@ -132,12 +136,30 @@ impl Replica {
 
     /// Somebody became able or unable to take batches, or placement moved: all duties are assigned anew.
     pub(super) fn on_ability_moved(&mut self) {
+        self.push.ability_moves += 1;
         self.dirty.extend(self.push.outgoing.keys().copied());
+    }
+
+    /// Sees to it that those who should get something of a segment are looked at.
+    fn assign_duties(&mut self, segment: SegmentId) {
+        let now = (self.members.epoch, self.push.ability_moves);
+        let wanted = usize::from(self.journal.copies_wanted(&segment)).saturating_sub(1);
+        let is_steady = |outgoing: &Outgoing| outgoing.steady == Some(now) && wanted <= outgoing.duties.len();
+        if !self.push.outgoing.get(&segment).is_some_and(is_steady) {
+            self.decide_duties(segment, wanted);
+        }
+        let Push { outgoing, lanes, stirred, .. } = &mut self.push;
+        let Some(outgoing) = outgoing.get_mut(&segment) else { return };
+        for (node, _) in &outgoing.duties {
+            outgoing.peers.entry(*node).or_default();
+            lanes.entry(*node).or_default().owing.insert(segment);
+            stirred.insert(*node);
+        }
     }
 
     /// Decides who gets what of a segment: live holders all of it, a stand-in for each holder that is away too long, and further ones
     /// where a client waits for more copies than that gives.
-    fn assign_duties(&mut self, segment: SegmentId) {
+    fn decide_duties(&mut self, segment: SegmentId, wanted: usize) {
         let order = self.order(&segment);
         let copies = usize::from(self.context.config.copies);
         let (holders, spares) = order.split_at(copies.min(order.len()));
@@ -149,9 +171,9 @@ impl Replica {
         let is_new =
             |node: &NodeId| known(node).unwrap_or(0) == 0 && self.members.is_returning(*node, self.context.now);
         let mut steady: Vec<_> = spares.iter().copied().filter(|node| !is_new(node)).collect();
-        let others = holders.iter().copied().filter(|node| *node != self.context.id);
+        let others = || holders.iter().copied().filter(|node| *node != self.context.id);
         let mut duties = Vec::new();
-        for holder in others {
+        for holder in others() {
             if self.members.is_able(holder) {
                 duties.push((holder, Duty::Holder));
             } else if self.is_long_unable(holder) && self.context.config.mechanisms.standins {
@@ -159,7 +181,7 @@ impl Replica {
                 duties.extend(first.map(|spare| (spare, Duty::StandIn(holder))));
             }
         }
-        let wanted = usize::from(self.journal.copies_wanted(&segment)).saturating_sub(1);
+        let are_all_able = others().count() == duties.len() && duties.iter().all(|(_, duty)| *duty == Duty::Holder);
         let lacking = wanted.saturating_sub(duties.len());
         spares.retain(|spare| !duties.iter().any(|(node, _)| node == spare));
         duties.extend(spares.into_iter().take(lacking).map(|spare| (spare, Duty::Urgent)));
@@ -167,11 +189,8 @@ impl Replica {
             duties.clear();
         }
         let Some(outgoing) = self.push.outgoing.get_mut(&segment) else { return };
-        for (node, _) in &duties {
-            outgoing.peers.entry(*node).or_default();
-            self.push.lanes.entry(*node).or_default().owing.insert(segment);
-            self.push.stirred.insert(*node);
-        }
+        outgoing.steady =
+            (are_all_able && wanted <= duties.len()).then_some((self.members.epoch, self.push.ability_moves));
         outgoing.duties = duties;
     }
 

@@ -3,6 +3,7 @@
 //! Receivers never refuse by placement. They refuse (by saying nothing, the sender asks again) only what is beyond their bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -104,8 +105,8 @@ impl Replica {
         for (segment, batches) in mended.into_iter().filter(|(_, batches)| *batches > 0) {
             self.context.event(Event::Mended { segment, batches });
             self.members.is_changed = true;
+            self.context.arm(Timer::Announce, Duration::ZERO);
         }
-        self.context.arm(Timer::Announce, std::time::Duration::ZERO);
     }
 
     fn on_durable(&mut self, batch: &StoredBatch) {

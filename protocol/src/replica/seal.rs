@@ -93,8 +93,8 @@ impl Replica {
             return origin == me;
         }
         let holders = self.holders(segment);
-        let first = holders.into_iter().find(|node| *node == me || self.members.is_live(*node));
-        first == Some(me)
+        let first = holders.iter().find(|node| **node == me || self.members.is_live(**node));
+        first == Some(&me)
     }
 
     pub(super) fn on_sealed(&mut self, segment: SegmentId, extent: Option<(ExtentId, u64)>) {
@@ -114,7 +114,7 @@ impl Replica {
     fn offer(&mut self, extent: ExtentId, bytes: u64) {
         let segment = extent.segment;
         let range = SeqSet::from_range(extent.from..extent.to);
-        for holder in self.holders(&segment) {
+        for holder in self.holders(&segment).iter().copied() {
             let whole =
                 self.segments.find(&segment).is_some_and(|held| held.is_confirmed(holder, self.members.boot(holder)));
             let holds = whole || self.pushed(&segment, holder).is_superset(&range);

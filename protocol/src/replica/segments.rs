@@ -4,6 +4,7 @@
 //! ledger is loaded; the root is known only when it is.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
@@ -44,7 +45,7 @@ pub(super) struct Segment {
     /// Since when somebody is known to have what is missing here, though its live origin should bring it.
     pub(super) lacking_since: Option<Instant>,
     /// The order of placement, with the number of the placement that it belongs to.
-    pub(super) order: (u64, Vec<NodeId>),
+    pub(super) order: (u64, Arc<[NodeId]>),
 }
 
 /// What a peer has shown of a segment.

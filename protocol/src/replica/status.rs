@@ -133,7 +133,7 @@ impl Replica {
                 head: self.head_heard(id),
                 root: segment.root(),
                 under_copied: holders.len() < usize::from(self.context.config.copies) || !holders.iter().all(holds),
-                holders,
+                holders: holders.to_vec(),
                 sealed_batches: segment.sealed.len(),
                 bytes: segment.sizes().size_bytes,
             }

@@ -92,8 +92,8 @@ impl Replica {
             if segment.held.is_empty() || self.is_gone(&id) {
                 continue;
             }
-            let is_willing = |node: &NodeId| self.members.is_able(*node) && !unwilling.contains(node);
-            let live: Vec<NodeId> = order.into_iter().filter(is_willing).collect();
+            let is_willing = |node: &&NodeId| self.members.is_able(**node) && !unwilling.contains(*node);
+            let live: Vec<NodeId> = order.iter().filter(is_willing).copied().collect();
             if self.members.live().any(|node| segment.is_covered(node, self.members.boot(node))) {
                 continue;
             }
