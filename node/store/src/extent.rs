@@ -10,6 +10,7 @@ use crate::db::{ReadError, View};
 use crate::gather::{Gathered, Row, TenantRows};
 use crate::header::{BlockEntry, Header, Outline, Part, TenantStreams};
 use crate::keys::{Family, LedgerKey, Place, extent_key, segment_bounds};
+use crate::settings::Compression;
 use crate::weave::Weave;
 
 /// An extent that the store holds.
@@ -38,8 +39,9 @@ impl Sealed {
         batches: &[Batch<'_>],
         sizes: Vec<u32>,
         block_bytes: usize,
+        compression: Compression,
     ) -> Result<Self, ColumnError> {
-        let encoder = &mut Encoder::new()?;
+        let encoder = &mut Encoder::new(compression)?;
         let gathered = Gathered::from_batches(batches).map_err(|_| ColumnError::Index)?;
         let weave = Weave::of(&gathered).encode(encoder)?;
         let (mut blocks, mut entries) = (Vec::new(), Vec::new());

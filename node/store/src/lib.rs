@@ -46,6 +46,6 @@ pub use open::OpenError;
 pub use recover::{Recovered, RecoveredSegment};
 pub use scan::{ScanOutcome, ScanRequest, Scanned};
 pub use seal::SealError;
-pub use settings::{FreeSpace, Settings};
+pub use settings::{Compression, FreeSpace, Settings};
 pub use stats::Stats;
 pub use store::Store;

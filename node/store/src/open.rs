@@ -105,6 +105,8 @@ fn check_format(path: &Path) -> Result<(), OpenError> {
         let found = text.strip_prefix(FORMAT_NAME).and_then(|version| version.trim().parse::<u32>().ok());
         return match found {
             Some(FORMAT_VERSION) => Ok(()),
+            // All of it is read; only from now on it is not for those who know no more than that.
+            Some(FORMAT_VERSION_FIRST) => write_format(path).map_err(failed),
             Some(found) => Err(OpenError::Format { path: path.to_owned(), found, known: FORMAT_VERSION }),
             None => Err(OpenError::NotAStore { path: path.to_owned() }),
         };
@@ -115,15 +117,16 @@ fn check_format(path: &Path) -> Result<(), OpenError> {
             return Err(OpenError::NotAStore { path: path.to_owned() });
         }
     }
+    write_format(path).map_err(failed)
+}
+
+fn write_format(path: &Path) -> std::io::Result<()> {
     let new = path.join(FORMAT_NEW);
-    let write = || {
-        let mut out = File::create(&new)?;
-        writeln!(out, "{FORMAT_NAME}{FORMAT_VERSION}")?;
-        out.sync_all()?;
-        std::fs::rename(&new, &file)?;
-        File::open(path)?.sync_all()
-    };
-    write().map_err(failed)
+    let mut out = File::create(&new)?;
+    writeln!(out, "{FORMAT_NAME}{FORMAT_VERSION}")?;
+    out.sync_all()?;
+    std::fs::rename(&new, path.join(FORMAT))?;
+    File::open(path)?.sync_all()
 }
 
 fn database_options(settings: &Settings) -> Options {
@@ -230,4 +233,6 @@ const LOCK: &str = "LOCK";
 const FORMAT: &str = "FORMAT";
 const FORMAT_NEW: &str = "FORMAT.new";
 const FORMAT_NAME: &str = "logmesh store ";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+/// Its blocks do not say how they are compressed.
+const FORMAT_VERSION_FIRST: u32 = 1;

@@ -44,7 +44,7 @@ fn encode(db: &Db, id: &ExtentId, batches: &[Vec<u8>], entries: &[LedgerEntry]) 
     }
     let sizes = entries.iter().map(|entry| entry.size_bytes).collect();
     let block_bytes = db.settings.block_bytes.min(BLOCK_BYTES_MAX);
-    Sealed::encode(*id, &decoded, sizes, block_bytes).map_err(SealError::encoding)
+    Sealed::encode(*id, &decoded, sizes, block_bytes, db.settings.compression).map_err(SealError::encoding)
 }
 
 /// Checks that each batch comes back from the sealed bytes.

@@ -14,7 +14,7 @@ use logmesh_protocol::record::{ChunkWriter, Labels};
 use logmesh_protocol::segment::{SegmentId, Window};
 use logmesh_protocol::seq_set::SeqSet;
 use logmesh_protocol::time::{TimeRange, Timestamp};
-use logmesh_store::{Append, Commit, ScanRequest, Settings, Store};
+use logmesh_store::{Append, Commit, Compression, ScanRequest, Settings, Store};
 
 use crate::logs::Dice;
 
@@ -24,7 +24,7 @@ fn main() {
     let seal_bytes = numbers.get(1).copied().unwrap_or(16) << 20;
     println!("{} MiB of lines, sealed every {} MiB", bytes >> 20, seal_bytes >> 20);
     println!(
-        "{:<7} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "{:<11} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "logs",
         "in MB/s",
         "MB/s/core",
@@ -39,25 +39,28 @@ fn main() {
         "adopt/c",
         "RSS MiB"
     );
+    let sizes = (bytes, seal_bytes);
     // Times in milliseconds, as they are read from lines; and in nanoseconds, which are noise that no one can pack.
     for (unit, nanos) in [("ms", 1_000_000), ("ns", 1)] {
-        run(&format!("text {unit}"), bytes, seal_bytes, (logs::text, nanos, 256 << 10));
-        run(&format!("json {unit}"), bytes, seal_bytes, (logs::json, nanos, 256 << 10));
+        run(&format!("text {unit}"), sizes, Compression::Zstd, (logs::text, nanos, 256 << 10));
+        run(&format!("json {unit}"), sizes, Compression::Zstd, (logs::json, nanos, 256 << 10));
     }
+    run("text ms lz4", sizes, Compression::Lz4, (logs::text, 1_000_000, 256 << 10));
+    run("json ms lz4", sizes, Compression::Lz4, (logs::json, 1_000_000, 256 << 10));
     // Batches of a few lines, as a quiet node makes them.
-    run("text 2k", bytes / 8, seal_bytes / 8, (logs::text, 1_000_000, 2 << 10));
+    run("text 2k", (bytes / 8, seal_bytes / 8), Compression::Zstd, (logs::text, 1_000_000, 2 << 10));
 }
 
 /// How a line is made, the unit of its timestamp, and how many bytes of lines a batch has.
 type Kind = (fn(&mut Dice, u64, u64) -> String, i64, usize);
 
-fn run(name: &str, bytes: u64, seal_bytes: u64, kind: Kind) {
+fn run(name: &str, (bytes, seal_bytes): (u64, u64), compression: Compression, kind: Kind) {
     let chunks = generate(bytes, kind);
     let lines: u64 = chunks.iter().map(|chunk| chunk.lines_bytes).sum();
     let records: u64 = chunks.iter().map(|chunk| chunk.records).sum();
     let directory =
         tempfile::tempdir_in(std::env::var("BENCH_DIR").unwrap_or("/var/tmp".to_owned())).expect("a directory");
-    let settings = Settings { disk_reserve_bytes: 0, ..Settings::default() };
+    let settings = Settings { disk_reserve_bytes: 0, compression, ..Settings::default() };
     let (store, _) = Store::open(&directory.path().join("store"), settings).expect("a store opens");
     let (cpu, wall, written) = (cpu_seconds(), Instant::now(), written_bytes());
     ingest(&store, chunks, seal_bytes);
@@ -71,7 +74,7 @@ fn run(name: &str, bytes: u64, seal_bytes: u64, kind: Kind) {
     let (hold, adopt) = hold_and_adopt(&store, &directory.path().join("holder"));
     let megabytes = lines as f64 / 1e6;
     println!(
-        "{name:<7} {:>9.0} {:>9.0} {:>9.2} {:>7.2} {:>9.3} {:>9.3} {:>9.3} {:>9.0} {:>9.1} {:>9.0} {:>9.0} {rss:>9}",
+        "{name:<11} {:>9.0} {:>9.0} {:>9.2} {:>7.2} {:>9.3} {:>9.3} {:>9.3} {:>9.0} {:>9.1} {:>9.0} {:>9.0} {rss:>9}",
         megabytes / wall,
         megabytes / cpu,
         records as f64 / cpu / 1e6,

@@ -138,12 +138,21 @@ fn a_store_is_open_once_and_nothing_else_is_taken_for_one() {
     let settings = world.settings.clone();
     let World { store, directory, .. } = world;
     drop(store);
-    std::fs::write(path.join("FORMAT"), "logmesh store 2\n").unwrap();
-    assert!(matches!(Store::open(&path, settings.clone()), Err(OpenError::Format { found: 2, known: 1, .. })));
+    std::fs::write(path.join("FORMAT"), "logmesh store 3\n").unwrap();
+    assert!(matches!(Store::open(&path, settings.clone()), Err(OpenError::Format { found: 3, known: 2, .. })));
     let other = directory.path().join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("letter"), "dear").unwrap();
     assert!(matches!(Store::open(&other, settings), Err(OpenError::NotAStore { .. })));
+}
+
+#[test]
+fn a_store_of_the_first_format_is_opened_and_says_the_second_from_then_on() {
+    let world = World::new();
+    let format = world.directory.path().join("store").join("FORMAT");
+    std::fs::write(&format, "logmesh store 1\n").unwrap();
+    let _world = world.reopen();
+    assert_eq!(std::fs::read_to_string(format).unwrap(), "logmesh store 2\n");
 }
 
 #[test]
