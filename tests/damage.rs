@@ -81,10 +81,7 @@ fn flipped_bytes_in_sealed_blocks_are_mended() {
     let mut mesh = Mesh::start(3, SEAL_SOON);
     let all = push_to_all(&mesh);
     mesh.wait_converged(LATE);
-    eventually(LATE, "everything is sealed on c", || {
-        let segments = mesh.client(2).json("/logmesh/v1/status")["segments"].clone();
-        (segments["batches"] == segments["sealed_batches"]).then_some(())
-    });
+    wait_sealed(&mesh.client(2));
     mesh.nodes[2].terminate();
     let flipped = flip_all(&mesh.nodes[2].plan.data.join("store"));
     println!("bytes flipped: {}", flipped.join(", "));
@@ -96,12 +93,7 @@ fn flipped_bytes_in_sealed_blocks_are_mended() {
     let found = mesh.client(2).metric("logmesh_damaged_batches_total").unwrap_or(0.0);
     assert!(found > 0.0, "no flip hit anything that is in use");
     // The others' records c reads only when they are gone: it may then miss some, and says so, but shows nothing wrong.
-    let mut rounds = 0;
-    while !is_whole_alone(&mut mesh, &all) {
-        rounds += 1;
-        assert!(rounds < 3, "c has all to mend its disk from, and does not");
-        mesh.wait_converged(LATE);
-    }
+    mend_until_whole_alone(&mut mesh, &all);
     let client = mesh.client(2);
     let counted = |name: &str| client.metric(name).unwrap_or(0.0);
     println!(
@@ -109,6 +101,32 @@ fn flipped_bytes_in_sealed_blocks_are_mended() {
         counted("logmesh_damaged_batches_total"),
         counted("logmesh_mended_batches_total")
     );
+}
+
+#[test]
+fn nodes_that_compress_differently_answer_and_mend_for_each_other() {
+    let _turn = one_at_a_time();
+    let mut mesh = Mesh::start(3, SEAL_SOON);
+    let lz4 = &mut mesh.nodes[1];
+    lz4.plan.settings.push(("LOGMESH_STORE_COMPRESSION".to_owned(), "lz4".to_owned()));
+    lz4.terminate();
+    lz4.restart();
+    mesh.wait_met();
+    let all = noisy_records();
+    let (first, second) = all.split_at(all.len() / 2);
+    let (zstd_bytes, lz4_bytes) = (push_and_seal(&mesh, 0, first), push_and_seal(&mesh, 1, second));
+    println!("c holds half of the lines in {zstd_bytes} bytes under zstd, the others in {lz4_bytes} under lz4");
+    // Hexadecimal noise takes zstd half a byte a letter, and lz4 a whole one.
+    assert!(lz4_bytes as f64 > 1.5 * zstd_bytes as f64);
+    mesh.nodes[2].kill9();
+    fs::remove_dir_all(mesh.nodes[2].plan.data.join("store")).unwrap();
+    mesh.nodes[2].restart();
+    mesh.wait_met();
+    mesh.wait_converged(LATE);
+    for at in 0..3 {
+        assert_whole(&mesh.client(at), &all);
+    }
+    mend_until_whole_alone(&mut mesh, &all);
 }
 
 #[test]
@@ -129,6 +147,36 @@ fn flipped_bytes_in_the_tail_are_mended() {
         for at in 0..3 {
             assert_whole(&mesh.client(at), &all);
         }
+    }
+}
+
+/// Pushes to the node `at` and waits until all nodes hold it sealed. Returns the bytes that it takes on node c.
+fn push_and_seal(mesh: &Mesh, at: usize, records: &[Record]) -> u64 {
+    let status = || mesh.client(2).json("/logmesh/v1/status");
+    let taken = || status()["store"]["sealed_stored_bytes"].as_u64().unwrap();
+    let before = taken();
+    for some in records.chunks(400) {
+        Protocol::LokiProtobuf.push_well(&mesh.client(at), "kept", some);
+    }
+    mesh.wait_converged(LATE);
+    wait_sealed(&mesh.client(2));
+    taken() - before
+}
+
+fn wait_sealed(client: &Client) {
+    eventually(LATE, "everything is sealed", || {
+        let segments = client.json("/logmesh/v1/status")["segments"].clone();
+        (segments["batches"] == segments["sealed_batches"]).then_some(())
+    });
+}
+
+/// Node c alone has everything in the end, for which it may need the others a few times.
+fn mend_until_whole_alone(mesh: &mut Mesh, all: &[Record]) {
+    let mut rounds = 0;
+    while !is_whole_alone(mesh, all) {
+        rounds += 1;
+        assert!(rounds < 3, "c has all to mend its disk from, and does not");
+        mesh.wait_converged(LATE);
     }
 }
 
@@ -210,6 +258,14 @@ fn files_beneath(directory: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Pushes to each of three nodes, in several batches, what packs badly: small extents do not get a file of their own.
 fn push_to_all(mesh: &Mesh) -> Vec<Record> {
+    let all = noisy_records();
+    for (number, some) in all.chunks(400).enumerate() {
+        Protocol::LokiProtobuf.push_well(&mesh.client(number % 3), "kept", some);
+    }
+    all
+}
+
+fn noisy_records() -> Vec<Record> {
     let mut all = records(12_000);
     let mut state = 1_u64;
     for record in &mut all {
@@ -218,9 +274,6 @@ fn push_to_all(mesh: &Mesh) -> Vec<Record> {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             write!(record.line, " {:08x}", state >> 32).unwrap();
         }
-    }
-    for (number, some) in all.chunks(400).enumerate() {
-        Protocol::LokiProtobuf.push_well(&mesh.client(number % 3), "kept", some);
     }
     all
 }

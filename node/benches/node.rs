@@ -45,10 +45,12 @@ fn main() {
     }
 }
 
-/// Runs the queries that are wanted, over one node and over three.
+/// Runs the queries that are wanted, over one node and over three, with lines under each compression.
 fn main_queries(wanted: &str, bytes: u64) {
     for nodes in [1, 3] {
-        queries::measure(nodes, bytes.max(QUERIED_BYTES_MIN), wanted.trim());
+        for compression in ["zstd", "lz4"] {
+            queries::measure((nodes, compression), bytes.max(QUERIED_BYTES_MIN), wanted.trim());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use logmesh_gossip::Secret;
 use logmesh_ingest::Limits;
 use logmesh_protocol::id::NodeId;
+use logmesh_store::Compression;
 use serde::Serialize;
 
 mod check;
@@ -77,6 +78,8 @@ pub(crate) struct Own {
     pub(crate) seal_bytes: u64,
     /// A tail to which nothing was added for this long is sealed.
     pub(crate) seal_after_quiet: Duration,
+    /// How the text of what this node seals is compressed.
+    pub(crate) compression: Compression,
     /// Below this many free bytes of disk, pushes are refused.
     pub(crate) disk_reserve: u64,
     /// How long a clean stop may take to hand over what is owed.
@@ -179,6 +182,8 @@ impl Default for Own {
             scrub_period: machine.scrub_period,
             seal_bytes: machine.seal_bytes,
             seal_after_quiet: machine.seal_after,
+            // The disk is what a log store is sized by; few search so much that twice the speed is worth half as much disk again.
+            compression: Compression::Zstd,
             // A guess: RocksDB needs room to flush and compact what it has already acknowledged.
             disk_reserve: 1 << 30,
             stop_timeout: machine.stop_timeout,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use logmesh_store::Compression;
+
 use super::LogFormat;
 use super::settings::Shown;
 use super::unit::{parse_duration, parse_size, show_duration, show_size};
@@ -154,6 +156,28 @@ pub(super) mod log_format {
             match value {
                 LogFormat::Text => "text",
                 LogFormat::Json => "json",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+pub(super) mod compression {
+    use super::{Compression, Shown};
+
+    pub(in crate::config) fn read(typed: &str) -> Result<Compression, String> {
+        match typed {
+            "zstd" => Ok(Compression::Zstd),
+            "lz4" => Ok(Compression::Lz4),
+            other => Err(format!("{other:?} is neither zstd nor lz4")),
+        }
+    }
+
+    pub(in crate::config) fn show(value: &Compression) -> Shown {
+        Shown::Text(
+            match value {
+                Compression::Zstd => "zstd",
+                Compression::Lz4 => "lz4",
             }
             .to_owned(),
         )

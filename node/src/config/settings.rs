@@ -2,7 +2,9 @@
 //! `logmesh config` all go by it, so none of them can forget one.
 
 use super::Config;
-use super::kind::{count, duration, list, log_format, optional, optional_path, path, plain, size, switch, text};
+use super::kind::{
+    compression, count, duration, list, log_format, optional, optional_path, path, plain, size, switch, text,
+};
 
 /// One setting.
 pub(super) struct Setting {
@@ -137,6 +139,10 @@ settings! {
     "store.seal_bytes": own.seal_bytes as size;
     /// They are also folded when nothing was added for this long.
     "store.seal_after_quiet": own.seal_after_quiet as duration;
+    /// How lines are compressed when they are sealed: zstd takes the least disk; lz4 takes 1.5 to 1.8 times
+    /// as much of disk and network, and is searched about twice as fast. It holds from the next seal on,
+    /// and for what this node accepts: each node reads both, and keeps what others sealed as it came.
+    "store.compression": own.compression as compression;
     /// How often everything on disk is read again and checked against its hash.
     "store.scrub_period": own.scrub_period as duration;
     /// With less free disk than this, pushes are refused with a 507 until there is room; queries are
@@ -200,6 +206,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::PathBuf;
 
+    use logmesh_store::Compression;
+
     use super::super::LogFormat;
     use super::*;
 
@@ -237,6 +245,7 @@ mod tests {
             ("node.seeds", "a:1, b:2,"),
             ("node.log_format", "json"),
             ("mesh.retention", "7d"),
+            ("store.compression", "lz4"),
             ("limits.line_bytes_max", "1MiB"),
             ("query.concurrency", "3"),
         ] {
@@ -247,7 +256,10 @@ mod tests {
         assert_eq!(config.own.seeds, ["a:1", "b:2"]);
         assert_eq!(config.own.log_format, LogFormat::Json);
         assert_eq!(config.mesh.retention.as_secs(), 7 * 86_400);
+        assert_eq!(config.own.compression, Compression::Lz4);
         assert_eq!(config.limits.line_bytes_max, 1 << 20);
         assert_eq!(config.query.concurrency, 3);
+        let unknown = (find("store.compression").unwrap().set)(&mut config, "snappy");
+        assert_eq!(unknown, Err("\"snappy\" is neither zstd nor lz4".to_owned()));
     }
 }

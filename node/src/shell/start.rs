@@ -59,7 +59,11 @@ impl Running {
 pub(super) async fn start(config: Config) -> Result<Running, RunError> {
     let clock = Clock::start();
     let data = config.own.data.clone();
-    let settings = StoreSettings { disk_reserve_bytes: config.own.disk_reserve, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        disk_reserve_bytes: config.own.disk_reserve,
+        compression: config.own.compression,
+        ..StoreSettings::default()
+    };
     let opened = tokio::task::spawn_blocking(move || open(&data, settings)).await;
     let (store, identity, recovered, contacts) = opened.expect("opening does not panic")?;
     let node = identity.node();
