@@ -32,7 +32,7 @@ impl Bench {
             steady(nodes, self.seconds.unwrap_or(seconds));
         }
         if self.nodes.is_none() {
-            small_worlds();
+            random_worlds();
         }
         ExitCode::SUCCESS
     }
@@ -57,17 +57,40 @@ fn steady(nodes: u16, seconds: u64) {
     );
 }
 
-fn small_worlds() {
-    let (begin, mut lasted) = (wall_clock(), Duration::ZERO);
-    for seed in 0..SMALL_WORLDS {
-        lasted += trial::run(&swarm::draw(seed), false).lasted;
+/// Plays random worlds as `fuzz` does, on one core: small meshes, and all others.
+fn random_worlds() {
+    let (mut small, mut large) = (Played::default(), Played::default());
+    for seed in 0..RANDOM_WORLDS {
+        let fate = swarm::draw(seed);
+        let played = if fate.spec.nodes.len() <= SMALL_MESH { &mut small } else { &mut large };
+        let begin = wall_clock();
+        played.simulated += trial::run(&fate, false).lasted;
+        played.took += begin.elapsed();
+        played.worlds += 1;
     }
-    let took = begin.elapsed().as_secs_f64();
-    println!(
-        "{SMALL_WORLDS} random worlds on one core: {took:.1} s, {:.0} a minute, {:.0} times as fast as time",
-        SMALL_WORLDS as f64 * 60.0 / took,
-        lasted.as_secs_f64() / took
-    );
+    small.tell(&format!("of 3 to {SMALL_MESH} nodes"));
+    large.tell("of more nodes");
 }
 
-const SMALL_WORLDS: u64 = 500;
+/// What some worlds took.
+#[derive(Default)]
+struct Played {
+    worlds: u32,
+    simulated: Duration,
+    took: Duration,
+}
+
+impl Played {
+    fn tell(&self, which: &str) {
+        let took = self.took.as_secs_f64();
+        println!(
+            "{} random worlds {which}: {took:.1} s, {:.0} a minute, {:.0} times as fast as time",
+            self.worlds,
+            f64::from(self.worlds) * 60.0 / took,
+            self.simulated.as_secs_f64() / took
+        );
+    }
+}
+
+const RANDOM_WORLDS: u64 = 500;
+const SMALL_MESH: usize = 10;
