@@ -201,6 +201,15 @@ impl Scale {
         Self::Linear(if most > 0.0 { nice(most) } else { 1.0 })
     }
 
+    /// Returns a scale from zero on which a time has room, that ends at a round number of seconds, minutes or hours.
+    pub(crate) fn up_to_seconds(most: f64) -> Self {
+        let unit = [3_600.0, 60.0, 1.0].into_iter().find(|unit| most > *unit).unwrap_or(1.0);
+        match Self::up_to(most / unit) {
+            Self::Linear(units) => Self::Linear(units * unit),
+            scale => scale,
+        }
+    }
+
     /// Returns a scale of whole powers of ten on which two values have room.
     pub(crate) fn powers(least: f64, most: f64) -> Self {
         let floor = 10f64.powf(least.max(1e-6).log10().floor());
@@ -235,7 +244,8 @@ fn time_step(end_s: f64) -> f64 {
     steps.into_iter().find(|step| end_s / step <= 12.0).unwrap_or(86_400.0)
 }
 
-fn clock(at_s: f64) -> String {
+/// Returns a time in few letters.
+pub(crate) fn clock(at_s: f64) -> String {
     let at = at_s.round() as u64;
     match at {
         0 => "0".into(),
@@ -288,6 +298,8 @@ mod tests {
     #[test]
     fn scales_have_round_ends() {
         assert_eq!([Scale::up_to(1_130.0), Scale::up_to(0.0)], [Scale::Linear(1_200.0), Scale::Linear(1.0)]);
+        assert_eq!([900.0, 50.0, 4_000.0].map(Scale::up_to_seconds), [960.0, 50.0, 4_320.0].map(Scale::Linear));
+        assert_eq!([960.0, 480.0, 50.0, 4_320.0].map(clock), ["16 min", "8 min", "50 s", "1:12"]);
         let Scale::Log(least, most) = Scale::powers(0.35, 260.0) else { panic!() };
         assert!((least - 0.1).abs() < 1e-9 && (most - 1_000.0).abs() < 1e-6);
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::chart::{Chart, Frame, LEFT, RIGHT, Scale, WIDTH};
+use super::chart::{Chart, Frame, LEFT, RIGHT, Scale, WIDTH, clock};
 use super::grid::{Grid, LEVEL_LEAST};
 use super::recording::{Moment, Recording};
 use super::{Figures, show};
@@ -173,7 +173,10 @@ impl Page<'_> {
 
     fn staleness(&mut self) {
         let points: Vec<_> = self.run.moments.iter().map(|m| (m.at_s, vec![m.staleness_s])).collect();
-        let chart = self.stack(80.0, &points, &["one"], show::seconds);
+        let most = self.run.moments.iter().map(|m| m.staleness_s).fold(0.0, f64::max);
+        let mut chart = Chart::new(&self.frame, 80.0, Scale::up_to_seconds(most), clock);
+        chart.stack(self.run.step_s, &points, &["one"]);
+        let chart = chart.finish();
         self.panel(("Staleness", "how old the oldest batch was that an answer lacked"), &[], &chart, |m| {
             show::seconds(m.staleness_s)
         });
