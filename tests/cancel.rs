@@ -112,8 +112,14 @@ fn hostile_expressions() -> Vec<String> {
 fn one_long_line_holds_no_thread_beyond_the_time_out() {
     let _turn = one_at_a_time();
     let mesh = Mesh::start(1, &[("LOGMESH_QUERY_TIMEOUT", "1s")]);
-    // As long as a line may be.
-    let line: String = (0..256u32 << 10).map(|at| if at.count_ones() % 2 == 0 { 'x' } else { 'y' }).collect();
+    // As long as a line may be, and without an order that would help.
+    let mut noise = 1u32;
+    let line: String = (0..256 << 10)
+        .map(|_| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if noise >> 31 == 0 { 'x' } else { 'y' }
+        })
+        .collect();
     Protocol::LokiProtobuf.push_well(&mesh.client(0), "long", &[Record { at: now_nanos() - 1_000_000_000, line }]);
     for query in hostile_expressions() {
         let client = harness::Client::with_timeout(mesh.nodes[0].plan.http, SOON);
@@ -169,6 +175,8 @@ fn a_query_that_takes_too_long_is_a_504_and_ends() {
     assert_eq!(reply.status, 504, "{}", reply.text());
     assert!(reply.text().contains("query.timeout"), "{}", reply.text());
     eventually(SOON, "no node scans any more", || running(&mesh).iter().all(|running| *running == 0.0).then_some(()));
+    // Left alone it would have ended too, only later.
+    assert_eq!(mesh.client(0).metric("logmesh_scans_cancelled"), Some(1.0), "the scan was ended from outside");
     let quick = mesh.client(0).get_with("/loki/api/v1/query", &[("query", "vector(1) + vector(1)")]).unwrap();
     assert_ne!(quick.status, 504, "others are answered: {}", quick.text());
     let labels = harness::Client::with_timeout(mesh.nodes[0].plan.http, Duration::from_secs(10));
