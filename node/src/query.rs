@@ -12,7 +12,7 @@ mod wire;
 
 pub(crate) use coordinate::{Coordinator, Gathered, QueryError};
 pub(crate) use fields::{Field, FieldTable};
-pub(crate) use local::Local;
+pub(crate) use local::{CancelOnDrop, Local};
 pub(crate) use mask::{Deleted, Masks, read_query};
 pub(crate) use tail::{Dropped, FOLLOWERS_MAX, Feed, Follow, Followed, Following};
 pub(crate) use volume::{Grouping, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries};

@@ -44,6 +44,13 @@ struct Counts {
 /// Tells a scan that nobody waits for it any more, when dropped.
 pub(crate) struct CancelOnDrop(Interrupt);
 
+impl CancelOnDrop {
+    /// Returns one that raises `interrupt`.
+    pub(crate) fn new(interrupt: Interrupt) -> Self {
+        Self(interrupt)
+    }
+}
+
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.raise();
@@ -96,7 +103,7 @@ impl Local {
         let Some(before) = self.own_segments(range, own.clone()).await else { return Answer::Unvouched };
         let chosen = chosen(&before, own.as_ref());
         let cancelled = Interrupt::default();
-        let cancel = CancelOnDrop(cancelled.clone());
+        let cancel = CancelOnDrop::new(cancelled.clone());
         let (store, counts) = (self.store.clone(), self.counts.clone());
         let masks = self.deleted.borrow().masks.clone();
         counts.running.fetch_add(1, Ordering::Relaxed);

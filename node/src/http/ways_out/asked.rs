@@ -8,9 +8,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use logmesh_logql::Interrupt;
 use logmesh_protocol::plan::Completeness;
 use logmesh_protocol::time::TimeRange;
 use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::super::App;
@@ -18,7 +20,7 @@ use super::super::params::Params;
 use super::super::refusal::Refused;
 use super::super::tenant::tenants;
 use crate::clock::Clock;
-use crate::query::{Gathered, QueryError, Work};
+use crate::query::{CancelOnDrop, Gathered, QueryError, Work};
 
 pub(super) type Request = axum::http::Request<Body>;
 
@@ -120,10 +122,7 @@ impl App {
         }
         self.metrics.queries.inc();
         let gathered = timeout(self.config.query.timeout, self.coordinator.run(tenants, work));
-        let gathered = gathered.await.map_err(|_| {
-            let sentence = format!("the query took longer than {:?} (query.timeout)", self.config.query.timeout);
-            Refused::new(StatusCode::GATEWAY_TIMEOUT, sentence)
-        })?;
+        let gathered = gathered.await.map_err(|_| self.took_too_long())?;
         let gathered = gathered.map_err(|error| match error {
             QueryError::Stopping => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "this node is stopping; ask another"),
             QueryError::Failed(sentence) => Refused::bad_request(sentence),
@@ -133,17 +132,31 @@ impl App {
         }
         Ok(gathered)
     }
+
+    /// Does what takes longer than an async thread may be held. It is broken off where it can be when the client hangs up, and
+    /// when it takes longer than a query may.
+    pub(super) async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let interrupt = Interrupt::default();
+        let _cancel = CancelOnDrop::new(interrupt.clone());
+        let done = timeout(self.config.query.timeout, spawn_blocking(move || interrupt.within(work)));
+        let done = done.await.map_err(|_| self.took_too_long())?;
+        let broken =
+            |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "merging failed; the log of the node says why");
+        done.map_err(broken)
+    }
+
+    fn took_too_long(&self) -> Refused {
+        let sentence = format!("the query took longer than {:?} (query.timeout)", self.config.query.timeout);
+        Refused::new(StatusCode::GATEWAY_TIMEOUT, sentence)
+    }
 }
 
 /// Says what the language says of a query.
 pub(super) fn bad(error: impl std::fmt::Display) -> Refused {
     Refused::bad_request(error.to_string())
-}
-
-/// Does what takes longer than an async thread may be held.
-pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
-    let broken = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "merging failed; the log of the node says why");
-    tokio::task::spawn_blocking(work).await.map_err(broken)
 }
 
 /// The header that tells whether an answer is complete.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::refusal::Refused;
 use super::super::{App, SharedApp};
-use super::asked::{Asked, HOUR, Request, bad, beside};
+use super::asked::{Asked, HOUR, Request, bad};
 use crate::query::{Field, FieldTable, Outcome, Work};
 
 /// `/loki/api/v1/detected_fields`
@@ -70,7 +70,7 @@ async fn table(app: &App, asked: &Asked) -> Result<(FieldTable, Completeness), R
     let Some(part) = plan.part() else { return Ok((FieldTable::default(), Completeness::default())) };
     let gathered = app.gather(&asked.tenants, Work::Part(part.clone())).await?;
     let completeness = gathered.completeness;
-    let table = beside(move || {
+    let table = app.beside(move || {
         let mut merge = Merge::new(&plan);
         for outcome in gathered.outcomes {
             if let Outcome::Partial(partial) = outcome {

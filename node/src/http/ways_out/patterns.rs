@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::SharedApp;
 use super::super::refusal::Refused;
-use super::asked::{Asked, HOUR, Request, bad, beside};
+use super::asked::{Asked, HOUR, Request, bad};
 use crate::query::{Outcome, PatternsAsk, Work};
 
 /// `/loki/api/v1/patterns`
@@ -20,7 +20,7 @@ pub(in super::super) async fn patterns(State(app): State<SharedApp>, request: Re
     let range = asked.range(&app, HOUR)?;
     let step = asked.step(&range)?;
     let gathered = app.gather(&asked.tenants, Work::Patterns(PatternsAsk { range, step, query })).await?;
-    let merged = beside(move || {
+    let merged = app.beside(move || {
         let parts = gathered.outcomes.into_iter().filter_map(|outcome| match outcome {
             Outcome::Patterns(part) => Some(part),
             Outcome::Partial(_) | Outcome::Streams(_) | Outcome::Texts(_) | Outcome::Volume(_) => None,

@@ -6,7 +6,7 @@ use logmesh_logql::{self as logql, Direction, Encoding, Expr, Merge, Plan, Query
 
 use super::super::refusal::Refused;
 use super::super::{App, SharedApp};
-use super::asked::{Asked, HOUR, Request, bad, beside};
+use super::asked::{Asked, HOUR, Request, bad};
 use super::stats::Costs;
 use crate::clock::Clock;
 use crate::query::{Gathered, Outcome, Work};
@@ -40,7 +40,7 @@ async fn run_query(app: &App, asked: &Asked, params: QueryParams, mut costs: Cos
     costs.scanned(&gathered);
     let completeness = gathered.completeness;
     let categorize_labels = asked.wants_flag("categorize-labels");
-    let data = beside(move || {
+    let data = app.beside(move || {
         let result = merge(&plan, gathered.outcomes)?;
         costs.returned(&result);
         let mut data = String::from("{");

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::refusal::Refused;
 use super::super::{App, SharedApp};
-use super::asked::{Asked, HOUR, Request, bad, beside};
+use super::asked::{Asked, HOUR, Request, bad};
 use crate::query::{Grouping, Outcome, VolumeAsk, VolumeCell, VolumeMerge, VolumeSeries, Work};
 
 /// `/loki/api/v1/index/stats`
@@ -105,7 +105,7 @@ fn selector(asked: &Asked) -> Result<Option<(String, Vec<String>)>, Refused> {
 
 async fn sum_up(app: &App, asked: &Asked, ask: VolumeAsk) -> Result<(Vec<VolumeSeries>, Completeness), Refused> {
     let gathered = app.gather(&asked.tenants, Work::Volume(ask.clone())).await?;
-    let merged = beside(move || {
+    let merged = app.beside(move || {
         let mut merge = VolumeMerge::new(&ask);
         for outcome in gathered.outcomes {
             if let Outcome::Volume(series) = outcome {
