@@ -55,10 +55,14 @@ const MENDED: &[(u64, &str)] = &[
     (265, "a batch set aside between survey and scan was in no answer, and the answer said that it was complete"),
     (424_351, "an answer went by heads although holders that had stopped in order were not there either"),
     (92_002_340, "the simulator asked for what had expired between the survey and the scan"),
+    (
+        95_001_815,
+        "a node that had just started took older heads for its latest, under the later time that it remembered",
+    ),
     (777_000_243, "a node that had left, let go of its own and joined again vouched for what it had written before"),
+    (777_000_700, "the same, after a stop in order"),
     (
         777_001_331,
-        "what a node had said long before was taken for news when its heartbeats came over a link that works one way",
+        "what a node had said long before was taken for news, over a link that lets heartbeats through alone",
     ),
-    (777_000_700, "the same, after a stop in order"),
 ];

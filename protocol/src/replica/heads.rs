@@ -1,5 +1,6 @@
 //! What others tell of their heads: how far each of their segments goes, so that it is known what is missing when they are away.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ impl Replica {
         news.retain(|(node, seen)| {
             while peers.next_if(|(peer, _)| *peer < node).is_some() {}
             let Some((_, peer)) = peers.next_if(|(peer, _)| *peer == node) else { return true };
-            let is_rest = !peer.live || !seen.live || peer.boot != Some(seen.boot);
+            let is_rest = !peer.live || !seen.live || peer.boot != Some(seen.boot) || !peer.heads.counts.is_empty();
             if is_rest || !seen.said.differs_in_heads_alone(&peer.said) {
                 return true;
             }
@@ -59,41 +60,42 @@ impl Replica {
     /// Returns what `node` last told of its heads.
     pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
         let Some(peer) = self.members.peers.get(&node) else { return Heads::default() };
-        Heads { at: peer.heads.at, counts: self.counts_heard(node, peer).collect() }
+        Heads { at: peer.heads.at, counts: self.counts_heard(node, peer) }
     }
 
-    fn counts_heard(&self, node: NodeId, peer: &PeerState) -> impl Iterator<Item = (SegmentId, u32)> {
+    /// Returns the latest counts, of what was remembered and of what is said: the latter may be older, see [`PeerState::hear_heads`].
+    fn counts_heard(&self, node: NodeId, peer: &PeerState) -> BTreeMap<SegmentId, u32> {
         let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
-        let room = HEADS_MAX.saturating_sub(peer.heads.counts.len());
-        let said =
-            peer.boot.into_iter().flat_map(move |boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
-        let said = said.filter(move |(segment, _)| !segment.is_expired(now, retention));
-        peer.heads.counts.iter().map(|(segment, count)| (*segment, *count)).chain(said)
+        let mut counts = peer.heads.counts.clone();
+        let room = HEADS_MAX.saturating_sub(counts.len());
+        let said = peer.boot.into_iter().flat_map(|boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
+        for (segment, count) in said.filter(|(segment, _)| !segment.is_expired(now, retention)) {
+            let known = counts.entry(segment).or_default();
+            *known = count.max(*known);
+        }
+        counts
     }
 
     /// Returns of each node of which anything is known what it last told of its heads, to be found again at the next start.
     pub(super) fn heads_to_keep(&self) -> Vec<KeptHeads> {
-        let heads = self
-            .members
-            .peers
-            .iter()
-            .map(|(node, peer)| (*node, (peer.heads.at, self.counts_heard(*node, peer).collect::<Vec<_>>())));
+        let peers = self.members.peers.iter();
+        let heads = peers.map(|(node, peer)| (*node, (peer.heads.at, self.counts_heard(*node, peer))));
         heads.filter(|(_, (at, counts))| at.is_some() || !counts.is_empty()).collect()
     }
 
     /// Returns how many batches of a segment its origin last said to have written.
     pub(super) fn head_heard(&self, segment: &SegmentId) -> Option<u32> {
         let peer = self.members.peers.get(&segment.origin())?;
-        match peer.boot == Some(segment.journal.boot) {
-            true => peer.said.heads.get(&(segment.window, segment.part)).copied(),
-            false => peer.heads.counts.get(segment).copied(),
-        }
+        let said = peer.said.heads.get(&(segment.window, segment.part));
+        let said = said.filter(|_| peer.boot == Some(segment.journal.boot));
+        said.max(peer.heads.counts.get(segment)).copied()
     }
 }
 
 impl PeerState {
     /// Keeps what it told of its heads `before` the present start, and what it tells now. Segments of its present start that it names no
-    /// more have all their copies; those of earlier starts stay until it says that it is settled.
+    /// more have all their copies; those of earlier starts stay until it says that it is settled. To a node that starts, others may bring
+    /// what was said earlier than what that node remembers: then all that is remembered stays.
     pub(super) fn hear_heads(
         &mut self,
         node: NodeId,
@@ -102,6 +104,7 @@ impl PeerState {
         digest: [u8; 16],
     ) {
         let Some(boot) = self.boot else { return };
+        let is_older = self.said.at < self.heads.at;
         let counts = &mut self.heads.counts;
         if let (Some(earlier), said) = before
             && earlier != boot
@@ -113,7 +116,7 @@ impl PeerState {
         }
         if !counts.is_empty() {
             let is_told = |segment: &SegmentId| segment.journal.boot == boot || self.said.settled;
-            counts.retain(|segment, _| !is_told(segment) && !segment.is_expired(now, retention));
+            counts.retain(|segment, _| (is_older || !is_told(segment)) && !segment.is_expired(now, retention));
         }
         self.note_heard(digest);
     }
@@ -123,7 +126,7 @@ impl PeerState {
     fn note_heard(&mut self, digest: [u8; 16]) {
         let is_told = self.heads.counts.len() + self.said.heads.len() <= HEADS_MAX;
         if self.said.members == digest && self.said.settled && is_told {
-            self.heads.at = self.said.at.or(self.heads.at);
+            self.heads.at = self.said.at.max(self.heads.at);
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Kept<'a> {
 }
 
 /// A node, when it was last heard, and its heads.
-pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, Vec<(SegmentId, u32)>));
+pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, BTreeMap<SegmentId, u32>));
 
 impl Kept<'_> {
     /// Returns the bytes of a [`State`]: maps and lists of pairs are written alike.
@@ -76,13 +76,10 @@ mod tests {
             quarantined: BTreeMap::from([(segment, SeqSet::from_range(1..3))]),
             is_unheard: true,
         };
-        let heads = |(node, (at, counts)): (&NodeId, &(_, BTreeMap<_, _>))| {
-            (*node, (*at, counts.clone().into_iter().collect()))
-        };
         let kept = Kept {
             mine: state.mine.as_ref(),
             rows: state.rows.iter().collect(),
-            heads: state.heads.iter().map(heads).collect(),
+            heads: state.heads.clone().into_iter().collect(),
             quarantined: state.quarantined.iter().map(|(segment, seqs)| (*segment, seqs)).collect(),
             is_unheard: state.is_unheard,
         };
