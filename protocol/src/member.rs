@@ -14,7 +14,7 @@ use crate::placement::Place;
 
 pub mod departure;
 
-pub use self::departure::departures;
+pub use self::departure::{departures, suspects};
 
 /// What is known of one member. Of two rows with equal incarnation the greater counts, by state first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

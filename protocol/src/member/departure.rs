@@ -1,14 +1,22 @@
 //! When a member that is away is given up: a pure function of what a node and its peers have observed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::MemberTable;
 use crate::id::NodeId;
 
-/// Returns the members that depart now: suspected by this node (`suspects`, in order) and by at least half the members (`opinions`: how
-/// many say so, this node among them); at most a tenth of the members, but at least one, in each `depart_after` (`recent` are those that this table saw depart
-/// within the last one); and never the last of a zone that had two or more members when that time began, where there is more than
-/// one zone. Candidates are taken in order of their ids, so that nodes that decide at the same time decide alike.
+/// Returns those whom a node takes to have departed, and tells the others so: of those who are `away`, in order and for how long by
+/// its own clock, who is so for `depart_after`. Each node sends this list with its comparisons; the lists of members who were heard of lately
+/// are the opinions of [`departures`].
+pub fn suspects(away: impl IntoIterator<Item = (NodeId, Duration)>, depart_after: Duration) -> Vec<NodeId> {
+    away.into_iter().filter(|(_, away)| *away >= depart_after).map(|(node, _)| node).collect()
+}
+
+/// Returns the members that depart now: among this node's [`suspects`] and suspected by at least half the members (`opinions`: how many
+/// say so, this node among them); at most a tenth of the members, but at least one, in each `depart_after` (`recent` are those that this
+/// table saw depart within the last one); and never the last of a zone that had two or more members when that time began, where there is
+/// more than one zone. Suspects come in order of their ids, so that nodes that decide at the same time decide alike.
 pub fn departures(
     table: &MemberTable,
     suspects: &[NodeId],
@@ -48,6 +56,8 @@ mod tests {
     use crate::id::Boot;
     use crate::member::MemberRow;
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
     fn node(number: u16) -> NodeId {
         let mut key = [0; 32];
         key[..2].copy_from_slice(&number.to_be_bytes());
@@ -71,13 +81,14 @@ mod tests {
             let mut table = table(zones.iter().map(|zone| ["a", "b", "c", "d"][usize::from(*zone)]));
             let recent: BTreeSet<NodeId> = (0..zones.len() as u16).filter(|number| past[usize::from(*number)] == 0).map(node).collect();
             recent.iter().for_each(|node| _ = table.depart(*node));
-            let away: Vec<_> = (0..40).filter(|number| away[usize::from(*number)]).map(node).collect();
+            let away = (0..40).filter(|number| away[usize::from(*number)]).map(|number| (node(number), DAY));
+            let suspects = suspects(away, DAY);
             let opinions = (0..40).map(|number| (node(number), votes[usize::from(number)])).collect();
             let count = table.members().count();
-            let departing = departures(&table, &away, &opinions, &recent);
+            let departing = departures(&table, &suspects, &opinions, &recent);
             prop_assert!(departing.is_empty() || departing.len() + recent.len() <= (zones.len() / 10).max(1));
             for node in &departing {
-                prop_assert!(away.contains(node) && 2 * opinions[node] >= count && table.is_member(*node));
+                prop_assert!(suspects.contains(node) && 2 * opinions[node] >= count && table.is_member(*node));
                 let zone = &table.row(*node).unwrap().zone;
                 let gone = |row: &MemberRow| departing.contains(&row.node) || recent.contains(&row.node);
                 let zone_rows: Vec<_> = table.rows().filter(|row| row.zone == *zone).collect();
@@ -89,32 +100,33 @@ mod tests {
     }
 
     /// Away, in a mesh of so many members each in the zone given, all of one opinion: who departs?
-    fn check(zones: &[&str], away: &[u16], opinions: usize, recent: &[u16], departing: &[u16]) {
+    fn check(zones: &[&str], away: &[(u16, u32)], opinions: usize, recent: &[u16], departing: &[u16]) {
         let mut table = table(zones.iter().copied());
         recent.iter().for_each(|number| assert!(table.depart(node(*number))));
-        let away: Vec<_> = away.iter().map(|number| node(*number)).collect();
+        let away: BTreeMap<_, _> = away.iter().map(|(number, days)| (node(*number), DAY * *days)).collect();
+        let suspects = suspects(away, DAY);
         let opinions = (0..zones.len() as u16).map(|number| (node(number), opinions)).collect();
         let recent = recent.iter().map(|number| node(*number)).collect();
-        let found = departures(&table, &away, &opinions, &recent);
+        let found = departures(&table, &suspects, &opinions, &recent);
         assert_eq!(found, departing.iter().map(|number| node(*number)).collect::<Vec<_>>());
     }
 
     #[test]
     fn departures_follow_the_rules() {
         let (three, ten, twenty) = (&[""; 3][..], &[""; 10][..], &[""; 20][..]);
-        check(three, &[1], 2, &[], &[1]);
-        check(three, &[], 2, &[], &[]);
-        check(three, &[1], 1, &[], &[]);
-        check(&[""; 2], &[1], 1, &[], &[1]);
+        check(three, &[(1, 1)], 2, &[], &[1]);
+        check(three, &[(1, 0)], 2, &[], &[]);
+        check(three, &[(1, 1)], 1, &[], &[]);
+        check(&[""; 2], &[(1, 1)], 1, &[], &[1]);
         // A tenth of the members in one period, but at least one.
-        check(three, &[1, 2], 2, &[], &[1]);
-        check(ten, &[1], 9, &[2], &[]);
-        check(twenty, &[1, 2, 3], 10, &[], &[1, 2]);
-        check(twenty, &[1, 2, 3], 10, &[9], &[1]);
+        check(three, &[(1, 1), (2, 1)], 2, &[], &[1]);
+        check(ten, &[(1, 1)], 9, &[2], &[]);
+        check(twenty, &[(3, 2), (1, 1), (2, 3)], 10, &[], &[1, 2]);
+        check(twenty, &[(3, 2), (1, 1), (2, 3)], 10, &[9], &[1]);
         // Never a whole zone at once; a zone of one is a node.
         let racks = &["a", "a", "b", "b", "c"].repeat(4)[..];
-        check(&[&["d", "d"], racks].concat(), &[0, 1], 22, &[], &[0]);
-        check(&[&["d", "d"], racks].concat(), &[1], 22, &[0], &[]);
-        check(&["a", "b", "c"], &[1], 2, &[], &[1]);
+        check(&[&["d", "d"], racks].concat(), &[(0, 1), (1, 1)], 22, &[], &[0]);
+        check(&[&["d", "d"], racks].concat(), &[(1, 1)], 22, &[0], &[]);
+        check(&["a", "b", "c"], &[(1, 1)], 2, &[], &[1]);
     }
 }

@@ -37,8 +37,7 @@ pub(super) struct Members {
     remembered: BTreeMap<NodeId, Heads>,
     /// The losses that the heads of others were heard under.
     pub(super) losses: [u8; 16],
-    /// Whom this node takes to have departed, as of the last tick, and tells the others so with its comparisons: away for `depart_after`
-    /// by its own clock. The lists of members who were heard of lately are the opinions of [`member::departures`].
+    /// Whom this node takes to have departed ([`member::suspects`]), as of the last tick.
     pub(super) suspects: Vec<NodeId>,
     /// Whom others take to have departed, and when they said so.
     opinions: BTreeMap<NodeId, (Instant, BTreeSet<NodeId>)>,
@@ -449,9 +448,9 @@ impl Replica {
         let now = self.context.now.instant;
         let lately = self.context.config.repair_interval * (2 * self.members.peers.len() as u32 + 2);
         let members = &mut self.members;
-        let is_away = |peer: &PeerState| !peer.live && now.since(peer.since) >= depart_after;
-        let is_suspect = |node: &NodeId| members.peers.get(node).is_some_and(is_away) && members.table.is_member(*node);
-        members.suspects = members.unable.iter().copied().filter(is_suspect).collect();
+        let away = members.unable.iter().filter_map(|node| Some((*node, members.peers.get(node)?)));
+        let away = away.filter(|(node, peer)| !peer.live && members.table.is_member(*node));
+        members.suspects = member::suspects(away.map(|(node, peer)| (node, now.since(peer.since))), depart_after);
         members.opinions.retain(|node, (at, _)| now.since(*at) < lately && members.table.is_member(*node));
         members.departed.retain(|_, at| now.since(*at) < depart_after);
         if members.suspects.is_empty() {
