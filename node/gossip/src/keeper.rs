@@ -176,7 +176,8 @@ fn ticks(settings: &Settings) -> Interval {
     ticks
 }
 
-fn chitchat_config(settings: &Settings, starts: u64) -> ChitchatConfig {
+/// Returns chitchat's settings for a node that has started chitchat so often before in its present start.
+pub fn chitchat_config(settings: &Settings, starts: u64) -> ChitchatConfig {
     let (time, _) = settings.boot.as_bytes().split_first_chunk::<8>().expect("a boot has 16 bytes");
     // One nanosecond a start of chitchat: a node never starts again that soon.
     let generation = u64::from_be_bytes(*time).saturating_add(starts);

@@ -25,6 +25,9 @@ pub use counters::Counters;
 pub use facts::FactError;
 pub use facts::{FACT_BYTES_MAX, FACTS_BYTES_MAX, FACTS_MAX};
 pub use gossip::{Gossip, StartError};
+// For `tests/conformance.rs`, which holds the simulator's model to chitchat as a node sets it up.
+#[doc(hidden)]
+pub use keeper::chitchat_config;
 pub use secret::{ParseSecretError, Secret};
 pub use settings::Settings;
 pub use snapshot::{Peer, Snapshot};

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chitchat::transport::{ChannelTransport, Socket, Transport};
-use chitchat::{ChitchatConfig, ChitchatHandle, ChitchatId, ChitchatMessage, FailureDetectorConfig, spawn_chitchat};
-use logmesh_gossip::{Secret, Settings};
+use chitchat::{ChitchatHandle, ChitchatMessage, spawn_chitchat};
+use logmesh_gossip::{Secret, Settings, chitchat_config};
 use logmesh_protocol::id::{Boot, NodeId};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -72,8 +72,9 @@ impl Times {
 /// Returns how long it takes until each other node knows a fact of the first.
 async fn spread(mesh: &[ChitchatHandle]) -> Vec<u64> {
     mesh[0].with_chitchat(|chitchat| chitchat.self_node_state().set("fact", "known")).await;
+    let first = mesh[0].chitchat_id().clone();
     let knows = |chitchat: &chitchat::Chitchat| {
-        chitchat.node_states().iter().any(|(id, state)| &*id.node_id == "0" && state.get("fact").is_some())
+        chitchat.node_states().iter().any(|(id, state)| *id == first && state.get("fact").is_some())
     };
     times(&mesh[1..], knows).await
 }
@@ -107,34 +108,23 @@ async fn times(mesh: &[ChitchatHandle], holds: impl Fn(&chitchat::Chitchat) -> b
 async fn start(count: u16, lost_per_mille: u32, seed: u64) -> Vec<ChitchatHandle> {
     let random = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
     let transport = Lossy { inner: ChannelTransport::default(), lost_per_mille, random: random.clone() };
-    let settings = Settings::new(NodeId::from_bytes([1; 32]), Boot::from_bytes([0; 16]), Secret::development());
     let address = |number: u16| SocketAddr::from(([127, 0, 0, 1], 10_000 + number));
     let mut mesh: Vec<ChitchatHandle> = Vec::new();
+    let settings = |number: u16| {
+        let node = NodeId::from_bytes([number as u8; 32]);
+        let (bind, advertise) = (address(number), address(number));
+        Settings { bind, advertise, ..Settings::new(node, Boot::from_bytes([0; 16]), Secret::development()) }
+    };
     for number in 0..count {
+        let settings = settings(number);
         let phase = random.lock().random_range(0..settings.gossip_interval.as_millis() as u64);
         sleep(Duration::from_millis(phase)).await;
-        let config = ChitchatConfig {
-            chitchat_id: ChitchatId::new(number.to_string(), 1, address(number)),
-            cluster_id: "conformance".to_owned(),
-            gossip_interval: settings.gossip_interval,
-            listen_addr: address(number),
-            seed_nodes: Vec::new(),
-            failure_detector_config: FailureDetectorConfig {
-                phi_threshold: settings.phi_threshold,
-                initial_interval: settings.gossip_interval,
-                dead_node_grace_period: settings.dead_node_grace,
-                ..FailureDetectorConfig::default()
-            },
-            marked_for_deletion_grace_period: settings.tombstone_grace,
-            catchup_callback: None,
-            extra_liveness_predicate: None,
-        };
-        mesh.push(spawn_chitchat(config, Vec::new(), &transport).await.unwrap());
+        mesh.push(spawn_chitchat(chitchat_config(&settings, 0), Vec::new(), &transport).await.unwrap());
     }
     // As the keeper calls its contacts.
     while mesh[0].with_chitchat(|chitchat| chitchat.live_nodes().count()).await < usize::from(count) {
         mesh[1..].iter().for_each(|handle| handle.gossip(address(0)).unwrap());
-        sleep(settings.gossip_interval).await;
+        sleep(settings(0).gossip_interval).await;
     }
     mesh
 }
