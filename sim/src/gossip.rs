@@ -14,7 +14,10 @@ use logmesh_protocol::replica::{Announcement, Peer};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use self::standing::Standing;
 use crate::hosts::node;
+
+mod standing;
 
 /// What all hosts have heard of each other.
 #[derive(Default)]
@@ -66,20 +69,6 @@ struct Mind {
     dead: Vec<u16>,
     /// Whether somebody was found to be live, to be away or to have started anew since the machine was last told.
     has_moved: bool,
-}
-
-/// What a node makes of the heartbeats of one other.
-#[derive(Clone, Copy, Debug, Default)]
-struct Standing {
-    /// When a later heartbeat last came, in milliseconds; since when they are counted, and how many came since.
-    last: i32,
-    since: i32,
-    count: u16,
-    /// The start of which they are counted.
-    start: u16,
-    is_live: bool,
-    /// Whether its address was ever known.
-    is_contact: bool,
 }
 
 /// Who exchanges with whom, and how far it gets.
@@ -180,10 +169,9 @@ impl Gossip {
 
     /// An interval has passed for a host: whom it calls now.
     pub(crate) fn tick(&mut self, slot: u16, now: u64, rng: &mut ChaCha8Rng) -> Vec<u16> {
-        let pulse = self.beat(slot);
+        let (pulse, is_quiet) = (self.beat(slot), self.is_quiet(now));
         let mind = &mut self.minds[usize::from(slot)];
         mind.ticks += 1;
-        let is_quiet = millis(now) - self.weighty_at > SPREADING;
         if is_quiet && !mind.ticks.is_multiple_of(ALL_JUDGED_TICKS) {
             mind.judge_silent(slot, millis(now));
         } else {
@@ -241,11 +229,11 @@ impl Gossip {
     /// Returns what a host's machine was not told yet, in order. In a large mesh, heads alone can wait for some ticks: there are always
     /// some, and to look for them takes as long as to take in all of them.
     pub(crate) fn news(&mut self, slot: u16, now: u64) -> Vec<(NodeId, Peer)> {
+        let is_quiet = self.is_quiet(now);
         let mind = &mut self.minds[usize::from(slot)];
         let pause = (mind.versions.len() / CROWD).clamp(1, NEWS_TICKS_MAX) as u64;
-        let is_quiet = !mind.has_moved && millis(now) - self.weighty_at > SPREADING;
         let mut news = Vec::new();
-        if is_quiet && !mind.ticks.is_multiple_of(pause) {
+        if is_quiet && !mind.has_moved && !mind.ticks.is_multiple_of(pause) {
             return news;
         }
         mind.has_moved = false;
@@ -265,6 +253,11 @@ impl Gossip {
         // Ids go by slot, but for those of the first few hundred.
         news.sort_unstable_by_key(|(node, _)| *node);
         news
+    }
+
+    /// Tells whether all have long heard all that was told but heads.
+    fn is_quiet(&self, now: u64) -> bool {
+        millis(now) - self.weighty_at > SPREADING
     }
 
     /// Returns how many others a host takes to be up.
@@ -374,35 +367,6 @@ impl Mind {
     }
 }
 
-impl Standing {
-    /// Judges whether it is up; tells whether that is another judgement than before.
-    fn judge(&mut self, now: i32) -> bool {
-        let is_live = self.is_heard(now);
-        if self.is_live && !is_live {
-            (self.count, self.since) = (0, self.last);
-        }
-        std::mem::replace(&mut self.is_live, is_live) != is_live
-    }
-
-    /// Tells whether phi, the silence divided by the usual time between two heartbeats, is below the threshold.
-    fn is_heard(&mut self, now: i32) -> bool {
-        let (count, window) = (self.count, self.last - self.since);
-        if count == 0 {
-            return false;
-        }
-        if !self.is_live && window > COUNTED_MAX {
-            // The silence of one that was away is no interval.
-            (self.count, self.since) = (0, self.last);
-            return false;
-        }
-        if count >= WINDOW {
-            (self.count, self.since) = (count / 2, self.last - window / 2);
-        }
-        let silence = i64::from(now - self.last);
-        silence * i64::from(count + PRIOR) <= PHI * (i64::from(window) + i64::from(PRIOR) * INTERVAL_MILLIS)
-    }
-}
-
 /// Returns the number of the start to which a heartbeat of a node belongs.
 fn start_of(starts: &[(i16, u16)], told: &[Told], at: usize, beat: i16) -> u16 {
     let (first, number) = starts[at];
@@ -439,17 +403,8 @@ fn millis(nanos: u64) -> i32 {
 
 /// How often each node gossips: `gossip_interval` of `node/gossip`.
 pub const INTERVAL: Duration = Duration::from_millis(250);
-const INTERVAL_MILLIS: i64 = 250;
-/// `phi_threshold` of `node/gossip`.
-const PHI: i64 = 16;
 /// With how many live nodes each exchanges in an interval: chitchat's `GOSSIP_COUNT`.
 const GOSSIP_COUNT: usize = 3;
-/// How many intervals of the usual length are taken for granted: chitchat's prior.
-const PRIOR: u16 = 5;
-/// Longer silences do not count as intervals: chitchat's `max_interval`.
-const COUNTED_MAX: i32 = 10_000;
-/// How many intervals are remembered: chitchat's `sampling_window_size`.
-const WINDOW: u16 = 1_000;
 /// As `node/gossip` calls those who are not heard.
 const CALL_TICKS: u64 = 4;
 const CALLS_ALONE: usize = 3;

@@ -181,7 +181,6 @@ impl Replica {
                 duties.extend(first.map(|spare| (spare, Duty::StandIn(holder))));
             }
         }
-        let are_all_able = others().count() == duties.len() && duties.iter().all(|(_, duty)| *duty == Duty::Holder);
         let lacking = wanted.saturating_sub(duties.len());
         spares.retain(|spare| !duties.iter().any(|(node, _)| node == spare));
         duties.extend(spares.into_iter().take(lacking).map(|spare| (spare, Duty::Urgent)));
@@ -189,8 +188,8 @@ impl Replica {
             duties.clear();
         }
         let Some(outgoing) = self.push.outgoing.get_mut(&segment) else { return };
-        outgoing.steady =
-            (are_all_able && wanted <= duties.len()).then_some((self.members.epoch, self.push.ability_moves));
+        let are_holders = duties.len() == others().count() && duties.iter().all(|(_, duty)| *duty == Duty::Holder);
+        outgoing.steady = are_holders.then_some((self.members.epoch, self.push.ability_moves));
         outgoing.duties = duties;
     }
 

@@ -35,7 +35,7 @@ pub(super) struct Kept<'a> {
     pub(super) is_unheard: bool,
 }
 
-/// A node, when it was last heard, and its heads.
+/// A node, when it said so by its own clock, and its heads.
 pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, BTreeMap<SegmentId, u32>));
 
 impl Kept<'_> {
