@@ -79,22 +79,22 @@ pub const fn node(index: u16) -> NodeId {
         return NodeId::from_bytes([low + 1; 32]);
     }
     let mut key = [0; 32];
-    (key[0], key[1], key[2]) = (high, low, LARGE);
+    (key[0], key[1], key[2]) = (LARGE, high, low);
     NodeId::from_bytes(key)
 }
 
 /// Returns the slot of the host with this id: the inverse of [`node`].
 pub fn slot(id: &NodeId) -> Option<usize> {
     let key = id.as_bytes();
-    match (key[2], key[3]) {
-        (LARGE, 0) => Some(usize::from(u16::from_be_bytes([key[0], key[1]]))),
-        _ => usize::from(key[0]).checked_sub(1),
+    match key[0] {
+        LARGE => Some(usize::from(u16::from_be_bytes([key[1], key[2]]))),
+        small => usize::from(small).checked_sub(1),
     }
 }
 
 /// Below this the bytes of an id are all the same, which reads well in stories.
 const SMALL: u16 = 254;
-/// Marks the ids of the others.
+/// Marks the ids of the others: they come after those, and all are in order of their slots.
 const LARGE: u8 = 255;
 
 #[cfg(test)]
@@ -106,5 +106,6 @@ mod tests {
         for index in [0, 1, 252, 253, 254, 255, 256, 999, 65_535] {
             assert_eq!(slot(&node(index)), Some(usize::from(index)), "{index}");
         }
+        assert!((0..1_000).is_sorted_by_key(node));
     }
 }

@@ -24,6 +24,15 @@ impl Standing {
         std::mem::replace(&mut self.is_live, is_live) != is_live
     }
 
+    /// So many were counted: only the last are remembered.
+    pub(super) fn remember(&mut self, mut count: i64) {
+        while count >= i64::from(WINDOW) {
+            count /= 2;
+            self.since = self.last - (self.last - self.since) / 2;
+        }
+        self.count = u16::try_from(count).unwrap_or(WINDOW);
+    }
+
     /// Tells whether phi, the silence divided by the usual time between two heartbeats, is below the threshold.
     fn is_heard(&mut self, now: i32) -> bool {
         let (count, window) = (self.count, self.last - self.since);
