@@ -39,6 +39,7 @@ mod have;
 mod heads;
 mod interface;
 mod members;
+mod peers;
 mod push;
 mod receive;
 mod repair;
@@ -77,7 +78,8 @@ pub struct Replica {
     dirty: BTreeSet<SegmentId>,
     /// Segments that this node lacks wholly though their live origin should bring them, and since when that is known.
     lacking: BTreeMap<SegmentId, Instant>,
-    persisted: Vec<u8>,
+    /// The hash of what was last persisted.
+    persisted: Option<blake3::Hash>,
     expired_at: Instant,
     has_begun: bool,
 }
@@ -108,7 +110,7 @@ impl Replica {
             stop: None,
             dirty: BTreeSet::new(),
             lacking: BTreeMap::new(),
-            persisted: Vec::new(),
+            persisted: None,
             expired_at: Instant::default(),
             has_begun: false,
         }

@@ -13,6 +13,7 @@ use logmesh_sim::scenario::{Scenario, play};
 use mimalloc::MiMalloc;
 
 mod cli;
+mod memory;
 
 /// Breaks a made-up mesh in many ways and looks whether it keeps its promises.
 #[derive(Parser)]
@@ -75,6 +76,7 @@ struct Options {
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    memory::keep();
     let done = match Arguments::parse().command {
         Command::Run { scenario, options } => run(&scenario, &options),
         Command::Compare { scenarios, copies, mut vary, options } => {

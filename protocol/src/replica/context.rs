@@ -70,7 +70,12 @@ impl Context {
     }
 
     pub(super) fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() {
+            // Begin at the beginning again: a ring that was once large would be gone round through memory that nobody has touched for long.
+            self.outputs.clear();
+        }
+        output
     }
 
     /// Wakes up for `timer` after `wait`, or earlier if that was agreed before.

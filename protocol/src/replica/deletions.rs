@@ -71,7 +71,7 @@ impl Replica {
         let digest = self.deletions.digest();
         let is_known = |node: &NodeId| {
             self.deletions.known_by.contains_key(node)
-                || self.members.peers.get(node).is_some_and(|peer| peer.said.deletions == digest)
+                || self.members.peers.get(*node).is_some_and(|peer| peer.said.deletions == digest)
         };
         self.members.live().filter(is_known).count()
     }
@@ -116,7 +116,7 @@ impl Replica {
             self.on_deletions_changed();
         }
         let (members, deletions) = (&self.members, &mut self.deletions);
-        deletions.exchanged.retain(|node, _| members.peers.contains_key(node));
+        deletions.exchanged.retain(|node, _| members.peers.contains(*node));
         deletions.known_by.retain(|node, at| members.is_live(*node) && now.instant.since(*at) < GOSSIP_WAIT);
         let is_due = |node: &NodeId| {
             let recently = deletions.exchanged.get(node).is_some_and(|at| now.instant.since(*at) < EXCHANGE_PAUSE);
@@ -134,7 +134,7 @@ impl Replica {
         self.deletions.known_by.clear();
         let digest = self.deletions.digest();
         let differing = self.members.peers.iter().filter(|(_, peer)| peer.live && peer.said.deletions != digest);
-        self.deletions.differing = differing.map(|(node, _)| *node).collect();
+        self.deletions.differing = differing.map(|(node, _)| node).collect();
         self.context.output(Output::KeepDeletions(self.deletions.table.encode().into()));
         self.context.arm(Timer::Announce, Duration::ZERO);
     }

@@ -17,10 +17,9 @@ impl Replica {
     /// Takes in what nearly all news is, where a mesh is large: that live peers have told of other heads, and of nothing else. Returns the
     /// rest of it. Both are in order, so that nobody has to be looked for.
     pub(super) fn hear_heads_alone(&mut self, mut news: Vec<(NodeId, Peer)>, digest: [u8; 16]) -> Vec<(NodeId, Peer)> {
-        let mut peers = self.members.peers.iter_mut().peekable();
+        let mut peers = self.members.peers.walk();
         news.retain(|(node, seen)| {
-            while peers.next_if(|(peer, _)| *peer < node).is_some() {}
-            let Some((_, peer)) = peers.next_if(|(peer, _)| *peer == node) else { return true };
+            let Some(peer) = peers.to(*node) else { return true };
             let is_rest = !peer.live || !seen.live || peer.boot != Some(seen.boot) || !peer.heads.counts.is_empty();
             if is_rest || !seen.said.differs_in_heads_alone(&peer.said) {
                 return true;
@@ -52,14 +51,14 @@ impl Replica {
         let members = &mut self.members;
         members.peers.retain(|node, peer| {
             peer.heads.counts.retain(|segment, _| !segment.is_expired(now, retention));
-            peer.live || members.table.is_member(*node)
+            peer.live || members.table.is_member(node)
         });
-        members.unable.retain(|node| members.peers.contains_key(node));
+        members.unable.retain(|node| members.peers.contains(*node));
     }
 
     /// Returns what `node` last told of its heads.
     pub(super) fn heads_heard(&self, node: NodeId) -> Heads {
-        let Some(peer) = self.members.peers.get(&node) else { return Heads::default() };
+        let Some(peer) = self.members.peers.get(node) else { return Heads::default() };
         Heads { at: peer.heads.at, counts: self.counts_heard(node, peer) }
     }
 
@@ -79,13 +78,13 @@ impl Replica {
     /// Returns of each node of which anything is known what it last told of its heads, to be found again at the next start.
     pub(super) fn heads_to_keep(&self) -> Vec<KeptHeads> {
         let peers = self.members.peers.iter();
-        let heads = peers.map(|(node, peer)| (*node, (peer.heads.at, self.counts_heard(*node, peer))));
+        let heads = peers.map(|(node, peer)| (node, (peer.heads.at, self.counts_heard(node, peer))));
         heads.filter(|(_, (at, counts))| at.is_some() || !counts.is_empty()).collect()
     }
 
     /// Returns how many batches of a segment its origin last said to have written.
     pub(super) fn head_heard(&self, segment: &SegmentId) -> Option<u32> {
-        let peer = self.members.peers.get(&segment.origin())?;
+        let peer = self.members.peers.get(segment.origin())?;
         let said = peer.said.heads.get(&(segment.window, segment.part));
         let said = said.filter(|_| peer.boot == Some(segment.journal.boot));
         said.max(peer.heads.counts.get(segment)).copied()

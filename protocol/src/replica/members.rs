@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Replica;
 use super::context::{Context, Timer};
 use super::interface::{Announcement, Event, Output, Peer, View};
+use super::peers::Peers;
 use super::state::{Kept, State};
 use crate::id::{Boot, NodeId};
 use crate::member::{self, MemberRow, MemberState, MemberTable};
@@ -21,7 +22,7 @@ pub(super) struct Members {
     pub(super) table: MemberTable,
     pub(super) mine: MemberRow,
     /// Whoever is in the view or in the table, this node left out.
-    pub(super) peers: BTreeMap<NodeId, PeerState>,
+    pub(super) peers: Peers,
     /// Those of them that can take no batches, and the live ones whose table is another: few, where all peers are many.
     pub(super) unable: BTreeSet<NodeId>,
     differing: BTreeSet<NodeId>,
@@ -71,7 +72,7 @@ pub(super) struct PeerState {
 }
 
 impl PeerState {
-    fn unseen(now: Instant) -> Self {
+    pub(super) fn unseen(now: Instant) -> Self {
         Self {
             live: false,
             since: now,
@@ -102,7 +103,7 @@ impl Members {
             losses: table.losses(),
             table,
             mine: state.mine.take().unwrap_or_else(fresh),
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             unable: BTreeSet::new(),
             differing: BTreeSet::new(),
             tidied_at: None,
@@ -124,12 +125,12 @@ impl Members {
     }
 
     pub(super) fn is_live(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| peer.live)
+        self.peers.get(node).is_some_and(|peer| peer.live)
     }
 
     /// Tells whether a member is up and has not said that it is about to stop.
     pub(super) fn is_staying(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| peer.live && (peer.stopping.is_none() || peer.stopping != peer.boot))
+        self.peers.get(node).is_some_and(|peer| peer.live && (peer.stopping.is_none() || peer.stopping != peer.boot))
     }
 
     /// Tells whether a member is leaving.
@@ -139,35 +140,33 @@ impl Members {
 
     /// Notes that a member is about to end one of its starts, which need not be the one that gossip has seen.
     pub(super) fn note_stopping(&mut self, node: NodeId, boot: Boot) {
-        if let Some(peer) = self.peers.get_mut(&node) {
+        if let Some(peer) = self.peers.get_mut(node) {
             peer.stopping = Some(boot);
         }
     }
 
     /// Tells whether a member that was just heard was away, or not known, a moment ago: others may be about to follow.
     pub(super) fn is_returning(&self, node: NodeId, now: Now) -> bool {
-        self.peers.get(&node).is_none_or(|peer| !peer.live || now.instant.since(peer.since) < RETURNING)
+        self.peers.get(node).is_none_or(|peer| !peer.live || now.instant.since(peer.since) < RETURNING)
     }
 
     pub(super) fn is_able(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(PeerState::is_able)
+        self.peers.get(node).is_some_and(PeerState::is_able)
     }
 
     pub(super) fn boot(&self, node: NodeId) -> Option<Boot> {
-        self.peers.get(&node)?.boot
+        self.peers.get(node)?.boot
     }
 
     /// Returns the members that are live, this node left out.
     pub(super) fn live(&self) -> impl Iterator<Item = NodeId> {
-        self.peers.iter().filter(|(node, peer)| peer.live && self.table.is_member(**node)).map(|(node, _)| *node)
+        self.peers.iter().filter(|(node, peer)| peer.live && self.table.is_member(*node)).map(|(node, _)| node)
     }
 
     /// Returns the live member that comes after `last` in order, and after the last one the first.
     pub(super) fn next_live(&self, last: Option<NodeId>) -> Option<NodeId> {
-        let is_live = |(node, peer): &(&NodeId, &PeerState)| peer.live && self.table.is_member(**node);
-        let after = last.map(|last| (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded));
-        let next = after.and_then(|after| self.peers.range(after).find(is_live));
-        next.or_else(|| self.peers.iter().find(is_live)).map(|(node, _)| *node)
+        let is_live = |(node, peer): &(NodeId, &PeerState)| peer.live && self.table.is_member(*node);
+        self.peers.after(last).find(is_live).map(|(node, _)| node)
     }
 
     /// Tells whether there is another member, up or not.
@@ -200,7 +199,7 @@ impl Replica {
         let seconds = u64::try_from(context.now.timestamp.as_nanos() / 1_000_000_000).unwrap_or(0);
         for (node, heads) in std::mem::take(&mut members.remembered) {
             members.unable.insert(node);
-            members.peers.insert(node, PeerState { heads, ..PeerState::unseen(context.now.instant) });
+            members.peers.entry(node, || PeerState { heads, ..PeerState::unseen(context.now.instant) });
         }
         let mine = &mut members.mine;
         // Nobody takes a node that broke off for complete; one that was clean, or is new, has to be heard of first, over however many starts.
@@ -222,11 +221,11 @@ impl Replica {
     }
 
     pub(super) fn on_view(&mut self, mut view: View) {
-        for (node, peer) in &self.members.peers {
+        for (node, peer) in self.members.peers.iter() {
             // The view is whole: who is not in it is away.
             let (boot, said) = (peer.boot.unwrap_or(self.context.boot), peer.said.clone());
             if peer.live {
-                view.peers.entry(*node).or_insert(Peer { live: false, boot, said });
+                view.peers.entry(node).or_insert(Peer { live: false, boot, said });
             }
         }
         self.on_news(view.peers.into_iter().collect());
@@ -250,7 +249,7 @@ impl Replica {
     fn hear(&mut self, node: NodeId, seen: Peer, digest: [u8; 16]) -> bool {
         let (context, members) = (&mut self.context, &mut self.members);
         let (now, live) = (context.now.instant, seen.live);
-        let peer = members.peers.entry(node).or_insert_with(|| PeerState::unseen(now));
+        let peer = members.peers.entry(node, || PeerState::unseen(now));
         if planted!(ViewIgnored) && !peer.live && peer.boot.is_some() {
             return false;
         }
@@ -290,7 +289,7 @@ impl Replica {
         } else {
             self.push_asks(node);
         }
-        self.repair_soon(node, Duration::ZERO);
+        self.meet(node);
     }
 
     /// An origin is gone: those who hold its segments with this node make sure that they all have all of it.
@@ -315,7 +314,7 @@ impl Replica {
         };
         let peers = &self.members.peers;
         let differing = self.members.differing.iter().copied();
-        let mut differing: Vec<_> = differing.filter(|node| peers.get(node).is_some_and(due)).collect();
+        let mut differing: Vec<_> = differing.filter(|node| peers.get(*node).is_some_and(due)).collect();
         for _ in 0..EXCHANGES_AT_ONCE.min(differing.len()) {
             let at = self.context.below(differing.len() as u64) as usize;
             let node = differing.swap_remove(at);
@@ -324,7 +323,7 @@ impl Replica {
     }
 
     pub(super) fn send_rows(&mut self, to: NodeId, answer: bool) {
-        if let Some(peer) = self.members.peers.get_mut(&to) {
+        if let Some(peer) = self.members.peers.get_mut(to) {
             peer.exchanged = Some(self.context.now.instant);
         }
         let table = &self.members.table;
@@ -408,14 +407,14 @@ impl Replica {
         }
         let now = context.now.instant;
         for row in members.table.members().filter(|row| row.node != context.id) {
-            members.peers.entry(row.node).or_insert_with(|| {
+            members.peers.entry(row.node, || {
                 members.unable.insert(row.node);
                 PeerState::unseen(now)
             });
         }
         let digest = members.table.digest();
-        let differs = |(_, peer): &(&NodeId, &PeerState)| peer.live && peer.said.members != digest;
-        members.differing = members.peers.iter().filter(differs).map(|(node, _)| *node).collect();
+        let differs = |(_, peer): &(NodeId, &PeerState)| peer.live && peer.said.members != digest;
+        members.differing = members.peers.iter().filter(differs).map(|(node, _)| node).collect();
         members.is_changed = true;
         self.note_losses();
         self.context.arm(Timer::Announce, Duration::ZERO);
@@ -428,7 +427,14 @@ impl Replica {
         self.members.epoch += 1;
         self.on_ability_moved();
         let live: Vec<_> = self.members.live().collect();
-        live.into_iter().for_each(|node| self.repair_soon(node, Duration::ZERO));
+        live.into_iter().for_each(|node| self.meet(node));
+    }
+
+    /// Compares soon with who came or may have another share now. Who holds nothing leaves that to the other, who has what is missing.
+    fn meet(&mut self, node: NodeId) {
+        if !self.segments.is_empty() {
+            self.repair_soon(node, Duration::ZERO);
+        }
     }
 
     pub(super) fn hear_suspects(&mut self, from: NodeId, suspects: Vec<NodeId>) {
@@ -448,7 +454,7 @@ impl Replica {
         let now = self.context.now.instant;
         let lately = self.context.config.repair_interval * (2 * self.members.peers.len() as u32 + 2);
         let members = &mut self.members;
-        let away = members.unable.iter().filter_map(|node| Some((*node, members.peers.get(node)?)));
+        let away = members.unable.iter().filter_map(|node| Some((*node, members.peers.get(*node)?)));
         let away = away.filter(|(node, peer)| !peer.live && members.table.is_member(*node));
         members.suspects = member::suspects(away.map(|(node, peer)| (node, now.since(peer.since))), depart_after);
         members.opinions.retain(|node, (at, _)| now.since(*at) < lately && members.table.is_member(*node));
@@ -512,8 +518,8 @@ impl Replica {
             is_unheard: !self.members.is_known,
         };
         let bytes = kept.encode();
-        if bytes != self.persisted {
-            self.persisted.clone_from(&bytes);
+        let hash = blake3::hash(&bytes);
+        if self.persisted.replace(hash) != Some(hash) {
             self.context.output(Output::Persist(bytes.into()));
         }
     }

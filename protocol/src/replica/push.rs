@@ -194,7 +194,7 @@ impl Replica {
     }
 
     fn is_long_unable(&self, node: NodeId) -> bool {
-        let since = self.members.peers.get(&node).and_then(|peer| peer.unable_since);
+        let since = self.members.peers.get(node).and_then(|peer| peer.unable_since);
         since.is_some_and(|since| self.context.ago(since) >= self.context.config.standin_after)
     }
 
@@ -405,7 +405,7 @@ impl Replica {
         let just_now = |since: Instant, after| (after..after + STANDIN_TICKS).contains(&self.context.ago(since));
         let after = self.context.config.standin_after;
         let members = &self.members;
-        let mut unable = members.unable.iter().filter_map(|node| members.peers.get(node)?.unable_since);
+        let mut unable = members.unable.iter().filter_map(|node| members.peers.get(*node)?.unable_since);
         // All are looked at only while somebody may be returning.
         let is_steady = self.context.ago(members.liveness_moved_at) >= RETURNING + STANDIN_TICKS;
         let is_back = |peer: &PeerState| peer.live && just_now(peer.since, RETURNING);

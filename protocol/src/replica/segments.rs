@@ -118,6 +118,10 @@ impl Segments {
         self.map.iter()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
     pub(super) fn ids(&self) -> Vec<SegmentId> {
         self.map.keys().copied().collect()
     }

@@ -96,7 +96,7 @@ impl Replica {
     }
 
     fn member_status(&self, row: &MemberRow) -> MemberStatus {
-        let peer = self.members.peers.get(&row.node);
+        let peer = self.members.peers.get(row.node);
         let is_self = row.node == self.context.id;
         let (owed_batches, owed_bytes) = if is_self { (0, 0) } else { self.owed_to(row.node) };
         MemberStatus {
