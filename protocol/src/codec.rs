@@ -3,6 +3,8 @@
 //! Without a limit, nine bytes that claim a vector of 1 TiB abort the process; so nothing else may decode.
 
 use bincode::config::{Config, Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -16,9 +18,22 @@ pub const LARGE_BYTES_MAX: usize = 64 << 20;
 /// Returns `value` as bytes, `version` before it.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     let mut out = vec![version];
-    bincode::serde::encode_into_std_write(value, &mut out, CONFIG.with_no_limit())
+    bincode::serde::encode_into_writer(value, Bytes(&mut out), CONFIG.with_no_limit())
         .expect("a vector takes all that is written");
     out
+}
+
+/// Takes bytes one by one, as ids are written, without asking for more room for each.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl Writer for Bytes<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        match bytes {
+            [byte] => self.0.push(*byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
 }
 
 /// Reads a value of at most [`MESSAGE_BYTES_MAX`] that [`encode`] wrote with the same `version`. Bytes after it are an

@@ -39,7 +39,7 @@ impl Ledger {
         Self::default()
     }
 
-    /// Returns the ledger of `entries`, each node of the tree hashed once. Of two entries with one seq the first counts; seqs
+    /// Returns the ledger of `entries`. Of two entries with one seq the first counts; seqs
     /// from [`LEAVES_MAX`] on are left out.
     pub fn load(entries: impl IntoIterator<Item = (u32, LedgerEntry)>) -> Self {
         let mut sorted = BTreeMap::new();

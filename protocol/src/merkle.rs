@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -101,50 +102,42 @@ impl Path {
     }
 }
 
-/// The tree over a segment's batch ids: sparse, and incremental (a change hashes one path).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The tree over a segment's batch ids: sparse, and incremental. Changes are hashed when somebody asks, so that of many batches that come
+/// one after the other their path is hashed once.
+#[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// Level 1, with the batch ids beneath.
     groups: BTreeMap<u16, Group>,
     /// Levels 2 and 3.
-    inner: [BTreeMap<u16, Digest>; 2],
-    root: Digest,
+    inner: [BTreeMap<u16, Hashed>; 2],
+    root: Hashed,
 }
 
+/// The digest of a node, unless something beneath it has changed since it was last hashed.
+type Hashed = OnceLock<Digest>;
+
 /// Up to sixteen batches that lie beside each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 struct Group {
     /// Which of the sixteen are there.
     present: u16,
     /// Their ids, in order, without gaps.
     ids: Vec<BatchId>,
-    digest: Digest,
+    digest: Hashed,
 }
 
 impl Tree {
     /// Returns the tree over nothing.
     pub fn new() -> Self {
-        let root = node_digest(Path::ROOT, std::iter::empty());
-        Self { groups: BTreeMap::new(), inner: [BTreeMap::new(), BTreeMap::new()], root }
+        Self::default()
     }
 
-    /// Returns the tree over `batches`, each of its nodes hashed once. Of two batches with one seq the last counts; seqs from
-    /// [`LEAVES_MAX`] on are left out.
+    /// Returns the tree over `batches`. Of two batches with one seq the last counts; seqs from [`LEAVES_MAX`] on are left out.
     pub fn build(batches: impl IntoIterator<Item = (u32, BatchId)>) -> Self {
         let mut tree = Self::new();
         for (seq, id) in batches {
-            if let Ok(seq) = u16::try_from(seq) {
-                tree.place(seq, id);
-            }
+            tree.insert(seq, &id);
         }
-        let mut groups: Vec<u16> = tree.groups.keys().copied().collect();
-        groups.iter().for_each(|index| tree.rehash(Path { level: 1, index: *index }));
-        for level in 2..LEVELS {
-            groups.iter_mut().for_each(|index| *index /= u16::from(FAN_OUT));
-            groups.dedup();
-            groups.iter().for_each(|index| tree.rehash(Path { level, index: *index }));
-        }
-        tree.rehash(Path::ROOT);
         tree
     }
 
@@ -154,7 +147,7 @@ impl Tree {
         let Ok(seq) = u16::try_from(seq) else { return false };
         let changed = self.place(seq, *id);
         if changed {
-            self.rehash_path(seq);
+            self.forget_path(seq);
         }
         changed
     }
@@ -168,7 +161,7 @@ impl Tree {
         if found.present == 0 {
             self.groups.remove(&group);
         }
-        self.rehash_path(short);
+        self.forget_path(short);
         Some(id)
     }
 
@@ -188,7 +181,7 @@ impl Tree {
 
     /// Returns the digest of the whole. The empty tree has one too.
     pub fn root(&self) -> Digest {
-        self.root
+        *self.root.get_or_init(|| self.hash(Path::ROOT))
     }
 
     /// Returns the children of a node that are there, in order, each with its digest; beneath level 1 the digests are the batch
@@ -204,11 +197,13 @@ impl Tree {
         let first = path.index * u16::from(FAN_OUT);
         let beneath = first..=first + u16::from(FAN_OUT - 1);
         let child = |index: &u16| (index % u16::from(FAN_OUT)) as u8;
+        let digest = |index: &u16, known: &Hashed| {
+            let beneath = Path { level: path.level - 1, index: *index };
+            (child(index), *known.get_or_init(|| self.hash(beneath)))
+        };
         match path.level {
-            2 => self.groups.range(beneath).map(|(index, group)| (child(index), group.digest)).collect(),
-            level => {
-                self.inner[usize::from(level) - 3].range(beneath).map(|(at, digest)| (child(at), *digest)).collect()
-            }
+            2 => self.groups.range(beneath).map(|(index, group)| digest(index, &group.digest)).collect(),
+            level => self.inner[usize::from(level) - 3].range(beneath).map(|(at, known)| digest(at, known)).collect(),
         }
     }
 
@@ -227,9 +222,8 @@ impl Tree {
     }
 
     fn place(&mut self, seq: u16, id: BatchId) -> bool {
-        let empty = || Group { present: 0, ids: Vec::new(), digest: Digest::default() };
         let at = self.rank(u32::from(seq));
-        let group = self.groups.entry(seq / u16::from(FAN_OUT)).or_insert_with(empty);
+        let group = self.groups.entry(seq / u16::from(FAN_OUT)).or_default();
         if group.present & bit(seq) == 0 {
             group.present |= bit(seq);
             group.ids.insert(at, id);
@@ -238,38 +232,42 @@ impl Tree {
         std::mem::replace(&mut group.ids[at], id) != id
     }
 
-    fn rehash_path(&mut self, seq: u16) {
-        (1..=LEVELS).for_each(|level| self.rehash(Path::of(level, seq)));
-    }
-
-    /// Hashes one node anew, from what lies directly beneath; a node with nothing beneath is taken out.
-    fn rehash(&mut self, path: Path) {
-        let children = self.children(path);
-        let digest = node_digest(path, children.iter().copied());
-        match path.level {
-            1 => {
-                if let Some(group) = self.groups.get_mut(&path.index) {
-                    group.digest = digest;
-                }
-            }
-            LEVELS => self.root = digest,
-            level => {
-                let nodes = &mut self.inner[usize::from(level) - 2];
-                if children.is_empty() {
-                    nodes.remove(&path.index);
-                } else {
-                    nodes.insert(path.index, digest);
-                }
+    /// What lies on the way to a batch is hashed anew when it is asked for; a node with nothing beneath is taken out.
+    fn forget_path(&mut self, seq: u16) {
+        if let Some(group) = self.groups.get_mut(&Path::of(1, seq).index) {
+            group.digest.take();
+        }
+        for level in 2..LEVELS {
+            let path = Path::of(level, seq);
+            let first = path.index * u16::from(FAN_OUT);
+            let beneath = first..=first + u16::from(FAN_OUT - 1);
+            let (groups, [second, third]) = (&self.groups, &mut self.inner);
+            let (nodes, is_empty) = match level {
+                2 => (&mut *second, groups.range(beneath).next().is_none()),
+                _ => (third, second.range(beneath).next().is_none()),
+            };
+            if is_empty {
+                nodes.remove(&path.index);
+            } else {
+                nodes.entry(path.index).or_default().take();
             }
         }
+        self.root.take();
+    }
+
+    /// Hashes a node from what lies directly beneath.
+    fn hash(&self, path: Path) -> Digest {
+        node_digest(path, self.children(path).into_iter())
     }
 }
 
-impl Default for Tree {
-    fn default() -> Self {
-        Self::new()
+impl PartialEq for Tree {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
+
+impl Eq for Tree {}
 
 /// Hashes a node: its level, its place, which children it has, and their digests. The key keeps it apart from every batch id,
 /// which are hashes without a key.
@@ -356,8 +354,13 @@ mod tests {
                     prop_assert_eq!(tree.insert(seq, &id(seed)), model.insert(seq, id(seed)) != Some(id(seed)));
                 }
                 prop_assert_eq!(tree.id(seq), model.get(&seq).copied());
+                // What was hashed before a change must not be told after it.
+                if seed == 0 {
+                    prop_assert_eq!(tree.root(), Tree::build(model.clone()).root());
+                }
             }
             prop_assert_eq!(tree.iter().collect::<BTreeMap<_, _>>(), model.clone());
+            prop_assert_eq!(tree.inner.each_ref().map(BTreeMap::len), Tree::build(model.clone()).inner.each_ref().map(BTreeMap::len));
             prop_assert_eq!(tree, Tree::build(model));
         }
 

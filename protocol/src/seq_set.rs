@@ -3,22 +3,26 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::varint;
 
 /// A set of `u32`s as sorted, disjoint, non-adjacent, non-empty half-open intervals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeqSet(Vec<(u32, u32)>);
+pub struct SeqSet(Intervals);
+
+/// Nearly all sets have one interval or two, and so no memory of their own.
+type Intervals = SmallVec<[(u32, u32); 2]>;
 
 impl SeqSet {
     /// Returns the empty set.
-    pub const fn new() -> Self {
-        Self(Vec::new())
+    pub fn new() -> Self {
+        Self(Intervals::new())
     }
 
     /// Returns the set of all numbers from `from` up to, not including, `to`.
     pub fn from_range(range: Range<u32>) -> Self {
-        if range.is_empty() { Self::new() } else { Self(vec![(range.start, range.end)]) }
+        if range.is_empty() { Self::new() } else { Self(Intervals::from_slice(&[(range.start, range.end)])) }
     }
 
     /// Adds one number. Tells whether it is new.
@@ -95,7 +99,7 @@ impl SeqSet {
     /// Returns what is in either set.
     pub fn union(&self, other: &Self) -> Self {
         let (mut ours, mut theirs) = (self.0.as_slice(), other.0.as_slice());
-        let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ours.len().max(theirs.len()));
+        let mut joined = Intervals::with_capacity(ours.len().max(theirs.len()));
         loop {
             let first = match (ours.first(), theirs.first()) {
                 (Some(a), Some(b)) if b < a => &mut theirs,
@@ -114,7 +118,7 @@ impl SeqSet {
 
     /// Returns what is in this set and not in `other`.
     pub fn difference(&self, other: &Self) -> Self {
-        let mut left = Vec::new();
+        let mut left = Intervals::new();
         let mut holes = other.0.as_slice();
         for (from, to) in &self.0 {
             let mut from = *from;
@@ -145,7 +149,7 @@ impl SeqSet {
 
     /// Returns what is in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
-        let mut both = Vec::new();
+        let mut both = Intervals::new();
         let (mut ours, mut theirs) = (self.0.as_slice(), other.0.as_slice());
         while let ([a, our_rest @ ..], [b, their_rest @ ..]) = (ours, theirs) {
             let (from, to) = (a.0.max(b.0), a.1.min(b.1));
@@ -218,7 +222,7 @@ impl<'de> Deserialize<'de> for SeqSet {
 
 impl SeqSet {
     fn read(mut input: &[u8]) -> Option<Self> {
-        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        let mut ranges = Intervals::new();
         while !input.is_empty() {
             let word = varint::take_u64(&mut input).ok()?;
             let length =

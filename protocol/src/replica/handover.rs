@@ -24,11 +24,14 @@ enum Verdict {
 impl Replica {
     /// Looks at all that is held beyond the own share.
     pub(super) fn tick_handover(&mut self) {
-        if self.stop.is_some() || !self.members.has_others() {
+        if self.stop.is_some() {
             return;
         }
         let leaving = self.members.mine.state == MemberState::Leaving;
         if !leaving && (planted!(StandInKeeps) || !self.context.config.mechanisms.handover) {
+            return;
+        }
+        if leaving && !self.members.has_others() {
             return;
         }
         let mut asks: BTreeMap<NodeId, Vec<SegmentId>> = BTreeMap::new();
@@ -66,7 +69,7 @@ impl Replica {
         if segment.held.is_empty() && segment.quarantined.is_empty() {
             return Verdict::Covered;
         }
-        if holders.is_empty() || segment.root().is_none() || !segment.quarantined.is_empty() {
+        if holders.is_empty() || !segment.is_known() || !segment.quarantined.is_empty() {
             return Verdict::Wait;
         }
         let lately = if is_leaving { SHOWN_TO_LEAVER } else { SHOWN_LATELY };

@@ -122,11 +122,10 @@ impl Replica {
             let holders = self.holders(&id);
             let Some(segment) = self.segments.find(&id) else { continue };
             let both = holders.contains(&me) && holders.contains(&peer);
-            let Some(root) =
-                segment.root().filter(|_| both && !segment.held.is_empty() && !segment.is_active(now, grace))
-            else {
+            if !both || segment.held.is_empty() || segment.is_active(now, grace) {
                 continue;
-            };
+            }
+            let Some(root) = segment.root() else { continue };
             shared.entry(id.window.0).or_default().push((id, root));
         }
         Shared(shared)

@@ -62,6 +62,11 @@ impl Replica {
     }
 
     fn due_extent(&mut self, id: SegmentId) -> Option<ExtentId> {
+        let segment = self.segments.find(&id)?;
+        let is_fresh = self.context.ago(segment.stored_at) < self.context.config.seal_after;
+        if is_fresh && segment.sizes().raw_bytes < self.context.config.seal_bytes {
+            return None;
+        }
         let patience = if self.is_sealer(&id) { 1 } else { PATIENCE_OF_OTHERS };
         let segment = self.segments.find(&id)?;
         let tail = segment.held.difference(&segment.sealed);
@@ -73,7 +78,7 @@ impl Replica {
         let large = segment.raw_of(&tail) >= self.context.config.seal_bytes * u64::from(patience);
         // While a batch is being written into it, what is sealed would have to be told apart from what is not.
         let is_coming = !self.receiving.underway(&id).intersection(&tail).is_empty();
-        let busy = is_coming || self.seals.sealing.contains(&id) || segment.root().is_none();
+        let busy = is_coming || self.seals.sealing.contains(&id) || !segment.is_known();
         if busy || !(quiet || large) {
             return None;
         }

@@ -241,7 +241,7 @@ impl Segments {
     /// Returns the root over `seqs` alone; none if they are not all held or the ledger is not in memory (it is asked for then).
     pub(super) fn root_over(&mut self, context: &mut Context, id: &SegmentId, seqs: &SeqSet) -> Option<Digest> {
         let segment = self.map.get(id)?;
-        if segment.held == *seqs && segment.root().is_some() {
+        if segment.held == *seqs && segment.is_known() {
             return segment.root();
         }
         if !segment.held.is_superset(seqs) {
@@ -299,6 +299,11 @@ impl Segments {
 }
 
 impl Segment {
+    /// Tells whether all that is held is known by its id, and so its root.
+    pub(super) fn is_known(&self) -> bool {
+        self.late.is_empty() && self.shelf.is_some()
+    }
+
     /// Returns the root over all that is held, if it is known.
     pub(super) fn root(&self) -> Option<Digest> {
         if self.late.is_empty() { self.shelf.as_ref().map(Shelved::root) } else { None }
