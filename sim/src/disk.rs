@@ -14,6 +14,10 @@ use logmesh_protocol::replica::{Recovered, RecoveredSegment, StoredBatch};
 use logmesh_protocol::segment::{ExtentId, SegmentId};
 use logmesh_protocol::seq_set::SeqSet;
 
+use self::batches::Batches;
+
+mod batches;
+
 /// One node's disk: only what is durable.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
@@ -30,7 +34,7 @@ pub struct Disk {
 /// What is kept of one segment.
 #[derive(Clone, Debug, Default)]
 struct Shelf {
-    batches: BTreeMap<u32, Kept>,
+    batches: Batches,
     extents: BTreeSet<(u32, u32)>,
 }
 
@@ -48,7 +52,7 @@ impl Kept {
 }
 
 impl Shelf {
-    fn within(&self, extent: &ExtentId) -> impl Iterator<Item = (&u32, &Kept)> {
+    fn within(&self, extent: &ExtentId) -> impl Iterator<Item = (u32, &Kept)> {
         self.batches.range(extent.from..extent.to)
     }
 
@@ -73,10 +77,10 @@ impl Disk {
         for frame in frames {
             let shelf = self.segments.entry(frame.segment).or_default();
             let kept = Kept { id: frame.id, bytes: frame.body.len() as u32, is_rotten: false };
-            let kept = *shelf.batches.entry(frame.seq).or_insert_with(|| {
+            let (kept, is_new) = shelf.batches.put(frame.seq, kept);
+            if is_new {
                 self.bytes += u64::from(kept.bytes);
-                kept
-            });
+            }
             stored.push(StoredBatch { segment: frame.segment, seq: frame.seq, entry: kept.entry(), from: None });
         }
         Some(stored)
@@ -88,9 +92,9 @@ impl Disk {
         let Some(shelf) = self.segments.get(&segment) else { return (frames, damaged) };
         for (seq, kept) in seqs.ranges().flat_map(|range| shelf.batches.range(range)) {
             if kept.is_rotten {
-                damaged.insert(*seq);
+                damaged.insert(seq);
             } else {
-                frames.push(BatchFrame { segment, seq: *seq, id: kept.id, body: body(kept.bytes) });
+                frames.push(BatchFrame { segment, seq, id: kept.id, body: body(kept.bytes) });
             }
         }
         (frames, damaged)
@@ -100,7 +104,7 @@ impl Disk {
     pub fn readable(&self, segment: &SegmentId, seqs: &SeqSet) -> SeqSet {
         let Some(shelf) = self.segments.get(segment) else { return SeqSet::new() };
         let within = seqs.ranges().flat_map(|range| shelf.batches.range(range));
-        within.filter(|(_, kept)| !kept.is_rotten).map(|(seq, _)| *seq).collect()
+        within.filter(|(_, kept)| !kept.is_rotten).map(|(seq, _)| seq).collect()
     }
 
     /// Tells whether a batch is there, whole.
@@ -114,14 +118,14 @@ impl Disk {
     }
 
     fn find(&self, segment: &SegmentId, seq: u32) -> Option<&Kept> {
-        self.segments.get(segment)?.batches.get(&seq)
+        self.segments.get(segment)?.batches.get(seq)
     }
 
     /// Returns all batches with the ids under which they are kept.
     pub fn ids(&self) -> impl Iterator<Item = (SegmentId, u32, BatchId)> {
-        let of = |(segment, shelf): (&SegmentId, &'_ Shelf)| (*segment, shelf.batches.clone());
-        let all = self.segments.iter().map(of);
-        all.flat_map(|(segment, batches)| batches.into_iter().map(move |(seq, kept)| (segment, seq, kept.id)))
+        let all =
+            self.segments.iter().flat_map(|(segment, shelf)| shelf.batches.iter().map(move |kept| (segment, kept)));
+        all.map(|(segment, (seq, kept))| (*segment, seq, kept.id))
     }
 
     /// Returns how many bytes all batches have.
@@ -131,21 +135,21 @@ impl Disk {
 
     /// Returns the ledger of a segment.
     pub fn ledger(&self, segment: SegmentId) -> Vec<(u32, LedgerEntry)> {
-        let batches = self.segments.get(&segment).into_iter().flat_map(|shelf| &shelf.batches);
-        batches.map(|(seq, kept)| (*seq, kept.entry())).collect()
+        let batches = self.segments.get(&segment).into_iter().flat_map(|shelf| shelf.batches.iter());
+        batches.map(|(seq, kept)| (seq, kept.entry())).collect()
     }
 
     /// Returns what of a segment does not hash.
     pub fn damaged(&self, segment: SegmentId) -> SeqSet {
-        let batches = self.segments.get(&segment).into_iter().flat_map(|shelf| &shelf.batches);
-        batches.filter(|(_, kept)| kept.is_rotten).map(|(seq, _)| *seq).collect()
+        let batches = self.segments.get(&segment).into_iter().flat_map(|shelf| shelf.batches.iter());
+        batches.filter(|(_, kept)| kept.is_rotten).map(|(seq, _)| seq).collect()
     }
 
     /// Returns all that does not hash.
     pub fn rotten(&self) -> impl Iterator<Item = (SegmentId, u32)> {
         let all =
             self.segments.iter().flat_map(|(segment, shelf)| shelf.batches.iter().map(move |kept| (segment, kept)));
-        all.filter(|(_, (_, kept))| kept.is_rotten).map(|(segment, (seq, _))| (*segment, *seq))
+        all.filter(|(_, (_, kept))| kept.is_rotten).map(|(segment, (seq, _))| (*segment, seq))
     }
 
     /// Folds batches into an extent; none unless all are there, whole, and not in one yet.
@@ -165,7 +169,7 @@ impl Disk {
             return None;
         }
         let batches: Vec<(u32, BatchId, u32)> =
-            shelf.within(&extent).map(|(seq, kept)| (*seq, kept.id, kept.bytes)).collect();
+            shelf.within(&extent).map(|(seq, kept)| (seq, kept.id, kept.bytes)).collect();
         let raw: u64 = batches.iter().map(|(.., bytes)| u64::from(*bytes)).sum();
         Some((codec::encode(1, &batches).into(), raw / SEALED_RATIO))
     }
@@ -183,7 +187,9 @@ impl Disk {
         let stored = self.write(&frames)?;
         let shelf = self.segments.entry(segment).or_default();
         // What is adopted comes whole: it takes the place of what has rotted.
-        shelf.batches.range_mut(extent.from..extent.to).for_each(|(_, kept)| kept.is_rotten = false);
+        for seq in extent.from..extent.to {
+            shelf.batches.get_mut(seq).into_iter().for_each(|kept| kept.is_rotten = false);
+        }
         shelf.extents.insert((extent.from, extent.to));
         Some(stored)
     }
@@ -193,7 +199,7 @@ impl Disk {
         let Some(shelf) = self.segments.get_mut(&segment) else { return SeqSet::new() };
         let mut taken = SeqSet::new();
         for seq in seqs.iter() {
-            if let Some(kept) = shelf.batches.remove(&seq) {
+            if let Some(kept) = shelf.batches.remove(seq) {
                 self.bytes -= u64::from(kept.bytes);
                 taken.insert(seq);
             }
@@ -205,23 +211,23 @@ impl Disk {
     /// Deletes a segment.
     pub fn drop_segment(&mut self, segment: SegmentId) {
         if let Some(shelf) = self.segments.remove(&segment) {
-            self.bytes -= shelf.batches.values().map(|kept| u64::from(kept.bytes)).sum::<u64>();
+            self.bytes -= shelf.batches.iter().map(|(_, kept)| u64::from(kept.bytes)).sum::<u64>();
         }
     }
 
     /// Flips a bit of a batch.
     pub fn rot(&mut self, segment: SegmentId, seq: u32) {
-        if let Some(kept) = self.segments.get_mut(&segment).and_then(|shelf| shelf.batches.get_mut(&seq)) {
+        if let Some(kept) = self.segments.get_mut(&segment).and_then(|shelf| shelf.batches.get_mut(seq)) {
             kept.is_rotten = true;
         }
     }
 
     /// Returns what a start finds.
     pub fn recover(&self) -> Recovered {
-        let segments = self.segments.iter().filter(|(_, shelf)| !shelf.batches.is_empty());
+        let segments = self.segments.iter().filter(|(_, shelf)| shelf.batches.iter().next().is_some());
         let segments = segments.map(|(segment, shelf)| RecoveredSegment {
             segment: *segment,
-            held: shelf.batches.keys().copied().collect(),
+            held: shelf.batches.iter().map(|(seq, _)| seq).collect(),
             extents: shelf
                 .extents
                 .iter()

@@ -209,6 +209,11 @@ impl Gossip {
         millis(now) - self.weighty_at > SPREADING
     }
 
+    /// Tells whether a host is up.
+    pub(crate) fn is_up(&self, slot: u16) -> bool {
+        self.minds[usize::from(slot)].is_up
+    }
+
     /// Returns how many others a host takes to be up.
     pub(crate) fn sees_live(&self, slot: u16) -> usize {
         self.minds[usize::from(slot)].live.len()

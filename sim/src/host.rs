@@ -36,8 +36,6 @@ pub struct Host {
     pub clock: Clock,
     /// How long it takes over anything it receives, in nanoseconds.
     pub slowness: u64,
-    /// Until when it stands still, in the world's nanoseconds.
-    pub paused_until: u64,
     /// Until when no fsync ends.
     pub stalled_until: u64,
     /// Until when it may be slow to answer, whatever it promises: it was paused, stalled or full.
@@ -149,7 +147,6 @@ impl Host {
             starts: 0,
             clock: Clock::default(),
             slowness: crate::network::nanos(spec.slowness),
-            paused_until: 0,
             stalled_until: 0,
             troubled_until: 0,
             version: 0,

@@ -8,53 +8,70 @@ use crate::host::Host;
 
 /// All hosts, in order of their slots.
 #[derive(Default)]
-pub struct Hosts(Vec<Host>);
+pub struct Hosts {
+    all: Vec<Host>,
+    /// Until when each stands still, in the world's nanoseconds: beside them, as it is asked for whenever anything is to happen.
+    paused_until: Vec<u64>,
+}
 
 impl Hosts {
     /// Adds a host in the next slot.
     pub(crate) fn push(&mut self, host: Host) {
-        debug_assert_eq!(slot(&host.id), Some(self.0.len()));
-        self.0.push(host);
+        debug_assert_eq!(slot(&host.id), Some(self.all.len()));
+        self.all.push(host);
+        self.paused_until.push(0);
+    }
+
+    /// Returns until when a host stands still.
+    pub fn paused_until(&self, id: &NodeId) -> u64 {
+        slot(id).and_then(|slot| self.paused_until.get(slot)).copied().unwrap_or(0)
+    }
+
+    /// Lets a host stand still until then.
+    pub(crate) fn pause(&mut self, id: &NodeId, until: u64) {
+        if let Some(paused_until) = slot(id).and_then(|slot| self.paused_until.get_mut(slot)) {
+            *paused_until = until;
+        }
     }
 
     /// Returns how many there are, up or not.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Returns a host, if there is one of this id.
     pub fn get(&self, id: &NodeId) -> Option<&Host> {
-        self.0.get(slot(id)?)
+        self.all.get(slot(id)?)
     }
 
     /// Returns a host to be changed, if there is one of this id.
     pub fn get_mut(&mut self, id: &NodeId) -> Option<&mut Host> {
-        self.0.get_mut(slot(id)?)
+        self.all.get_mut(slot(id)?)
     }
 
     /// Returns the host in a slot.
     pub fn at(&self, slot: usize) -> Option<&Host> {
-        self.0.get(slot)
+        self.all.get(slot)
     }
 
     /// Returns the host in a slot, to be changed.
     pub fn at_mut(&mut self, slot: usize) -> Option<&mut Host> {
-        self.0.get_mut(slot)
+        self.all.get_mut(slot)
     }
 
     /// Returns all hosts.
     pub fn values(&self) -> impl Iterator<Item = &Host> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Returns all hosts, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Host> {
-        self.0.iter_mut()
+        self.all.iter_mut()
     }
 }
 

@@ -101,11 +101,13 @@ fn mend(fate: &Fate, world: &mut World) {
         let host = world.host(index);
         host.quality = DiskQuality::default();
         (host.disk.is_full, host.slowness, host.next_version, host.trap) = (false, 0, 0, None);
-        (host.paused_until, host.stalled_until) = (host.paused_until.min(now), host.stalled_until.min(now));
+        host.stalled_until = host.stalled_until.min(now);
         host.config.mechanisms = mechanisms;
+        let id = host.id;
         if let Some(replica) = &mut host.replica {
             replica.set_mechanisms(mechanisms);
         }
+        world.hosts.pause(&id, world.hosts.paused_until(&id).min(now));
         if is_other && world.is_up(index) {
             world.crash(index);
         }

@@ -427,7 +427,7 @@ impl World {
         else {
             return Some(happening);
         };
-        let until = self.hosts[node].paused_until;
+        let until = self.hosts.paused_until(node);
         if until > self.nanos {
             self.queue.push(until, happening);
             return None;
@@ -454,13 +454,13 @@ impl World {
 
     fn on_gossip(&mut self, id: NodeId) {
         self.later(gossip::INTERVAL, Happening::Gossip(id));
-        if self.hosts[&id].replica.is_none() {
+        let (caller, nanos) = (small(id), self.nanos);
+        if !self.gossip.is_up(caller) {
             return;
         }
-        let (caller, nanos) = (small(id), self.nanos);
         for called in self.gossip.tick(caller, nanos, &mut self.random.gossip) {
             let (other, rng) = (node(called), &mut self.random.gossip);
-            let up = self.hosts[&other].paused_until <= nanos;
+            let up = self.hosts.paused_until(&other) <= nanos;
             let call = self.network.datagram(nanos, id, other, rng).filter(|_| up);
             let answer = call.and_then(|_| self.network.datagram(nanos, other, id, rng));
             let last = answer.and_then(|_| self.network.datagram(nanos, id, other, rng));

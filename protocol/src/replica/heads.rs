@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Replica;
 use super::interface::{Announcement, Peer};
 use super::members::PeerState;
@@ -17,14 +19,25 @@ impl Replica {
     /// Takes in what nearly all news is, where a mesh is large: that live peers have told of other heads, and of nothing else. Returns the
     /// rest of it. Both are in order, so that nobody has to be looked for.
     pub(super) fn hear_heads_alone(&mut self, mut news: Vec<(NodeId, Peer)>, digest: [u8; 16]) -> Vec<(NodeId, Peer)> {
-        let mut peers = self.members.peers.walk();
-        news.retain(|(node, seen)| {
-            let Some(peer) = peers.to(*node) else { return true };
-            let is_rest = !peer.live || !seen.live || peer.boot != Some(seen.boot) || !peer.heads.counts.is_empty();
-            if is_rest || !seen.said.differs_in_heads_alone(&peer.said) {
+        let peers = &mut self.members.peers;
+        let found = peers.find_all(news.iter().map(|(node, _)| *node));
+        // All are looked at before any is changed: so the memory of many is on its way at once.
+        let may_be = |(at, (_, seen)): (&usize, &(NodeId, Peer))| {
+            let as_before = |peer: &PeerState| {
+                peer.live & seen.live & (peer.boot == Some(seen.boot)) & peer.heads.counts.is_empty()
+            };
+            peers.at(*at).is_some_and(as_before)
+        };
+        let may_be: Vec<bool> = found.iter().zip(&news).map(may_be).collect();
+        let mut looked_at = found.into_iter().zip(may_be);
+        news.retain_mut(|(_, seen)| {
+            let (at, may_be) = looked_at.next().unwrap_or_default();
+            let Some(peer) = peers.at_mut(at).filter(|_| may_be) else { return true };
+            if !seen.said.differs_in_heads_alone(&peer.said) {
                 return true;
             }
-            peer.said = seen.said.clone();
+            // What is told no more goes with the news.
+            std::mem::swap(&mut peer.said, &mut seen.said);
             peer.note_heard(digest);
             false
         });
@@ -64,21 +77,33 @@ impl Replica {
 
     /// Returns the latest counts, of what was remembered and of what is said: the latter may be older, see [`PeerState::hear_heads`].
     fn counts_heard(&self, node: NodeId, peer: &PeerState) -> BTreeMap<SegmentId, u32> {
-        let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
         let mut counts = peer.heads.counts.clone();
-        let room = HEADS_MAX.saturating_sub(counts.len());
-        let said = peer.boot.into_iter().flat_map(|boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
-        for (segment, count) in said.filter(|(segment, _)| !segment.is_expired(now, retention)) {
+        for (segment, count) in self.counts_said(node, peer) {
             let known = counts.entry(segment).or_default();
             *known = count.max(*known);
         }
         counts
     }
 
+    /// Returns the counts that are said, as far as there is room for them beside those that are remembered.
+    fn counts_said(&self, node: NodeId, peer: &PeerState) -> impl Iterator<Item = (SegmentId, u32)> {
+        let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
+        let room = HEADS_MAX.saturating_sub(peer.heads.counts.len());
+        let said = peer.boot.into_iter().flat_map(move |boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
+        said.filter(move |(segment, _)| !segment.is_expired(now, retention))
+    }
+
     /// Returns of each node of which anything is known what it last told of its heads, to be found again at the next start.
     pub(super) fn heads_to_keep(&self) -> Vec<KeptHeads> {
         let peers = self.members.peers.iter();
-        let heads = peers.map(|(node, peer)| (node, (peer.heads.at, self.counts_heard(node, peer))));
+        let heads = peers.map(|(node, peer)| {
+            let counts: SmallVec<_> = match peer.heads.counts.is_empty() {
+                // As is usual: then there is nothing to join.
+                true => self.counts_said(node, peer).collect(),
+                false => self.counts_heard(node, peer).into_iter().collect(),
+            };
+            (node, (peer.heads.at, counts))
+        });
         heads.filter(|(_, (at, counts))| at.is_some() || !counts.is_empty()).collect()
     }
 
@@ -138,4 +163,4 @@ fn of_journal(journal: JournalId, said: &Announcement) -> impl Iterator<Item = (
 /// The most heads that are kept of one node; while it has more, nothing is said of what is known to be included.
 const HEADS_MAX: usize = 4_096;
 /// How often what was heard of nodes that are gone is forgotten.
-const TIDY_EVERY: Duration = Duration::from_secs(10);
+const TIDY_EVERY: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
 //! All others, in order of their ids. Most of a large mesh tells something new every few seconds, so that all are walked over each
-//! second: they lie in arrays, and beginnings of ids are compared before whole ids are.
+//! second, and whoever sends something is looked for: they lie in arrays, found by walking over the beginnings of ids, or by a hash.
 
 use super::members::PeerState;
 use crate::id::NodeId;
@@ -7,118 +7,140 @@ use crate::id::NodeId;
 /// What is known of each other node.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    /// The first bytes of the ids, then the ids, then what is known. Equally long, equally ordered.
+    /// The first bytes of each id, in order.
     beginnings: Vec<u64>,
-    ids: Vec<NodeId>,
-    states: Vec<PeerState>,
+    /// The same nodes.
+    peers: Vec<(NodeId, PeerState)>,
+    /// Where each is, by a hash of its beginning; then in the next free place. Less than half of the places are taken.
+    places: Vec<u32>,
 }
 
 impl Peers {
     pub(super) fn len(&self) -> usize {
-        self.ids.len()
+        self.peers.len()
     }
 
     pub(super) fn contains(&self, node: NodeId) -> bool {
-        self.find(node).is_ok()
+        self.find(node).is_some()
     }
 
     pub(super) fn get(&self, node: NodeId) -> Option<&PeerState> {
-        self.find(node).ok().map(|at| &self.states[at])
+        self.find(node).map(|at| &self.peers[at].1)
     }
 
     pub(super) fn get_mut(&mut self, node: NodeId) -> Option<&mut PeerState> {
-        self.find(node).ok().map(|at| &mut self.states[at])
+        self.find(node).map(|at| &mut self.peers[at].1)
     }
 
     /// Returns a node's state, and adds it first if there is none.
     pub(super) fn entry(&mut self, node: NodeId, fresh: impl FnOnce() -> PeerState) -> &mut PeerState {
-        let at = self.find(node).unwrap_or_else(|at| {
+        let at = self.find(node).unwrap_or_else(|| {
+            let at = self.peers.partition_point(|(other, _)| *other < node);
             self.beginnings.insert(at, beginning(node));
-            self.ids.insert(at, node);
-            self.states.insert(at, fresh());
+            self.peers.insert(at, (node, fresh()));
+            if at + 1 == self.peers.len() && self.places.len() > 2 * self.peers.len() {
+                self.place(at);
+            } else {
+                self.place_all();
+            }
             at
         });
-        &mut self.states[at]
+        &mut self.peers[at].1
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &PeerState)> {
-        self.ids.iter().copied().zip(&self.states)
+        self.peers.iter().map(|(node, state)| (*node, state))
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &PeerState> {
-        self.states.iter()
+        self.peers.iter().map(|(_, state)| state)
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut PeerState> {
-        self.states.iter_mut()
+        self.peers.iter_mut().map(|(_, state)| state)
     }
 
     /// Returns all from the first that comes after a node on, and then those before.
     pub(super) fn after(&self, node: Option<NodeId>) -> impl Iterator<Item = (NodeId, &PeerState)> {
-        let from = node.map_or(0, |node| self.find(node).map_or_else(|at| at, |at| at + 1));
-        (from..self.len()).chain(0..from).map(|at| (self.ids[at], &self.states[at]))
+        let from = self.peers.partition_point(|(other, _)| Some(*other) <= node);
+        let (before, after) = self.peers.split_at(from);
+        after.iter().chain(before).map(|(node, state)| (*node, state))
     }
 
     /// Forgets those who are not to be kept.
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(NodeId, &mut PeerState) -> bool) {
-        let kept: Vec<bool> =
-            self.ids.iter().zip(&mut self.states).map(|(node, state)| is_kept(*node, state)).collect();
-        if kept.iter().all(|is_kept| *is_kept) {
-            return;
+        let before = self.len();
+        self.peers.retain_mut(|(node, state)| is_kept(*node, state));
+        if self.len() < before {
+            self.beginnings.clear();
+            self.beginnings.extend(self.peers.iter().map(|(node, _)| beginning(*node)));
+            self.place_all();
         }
-        retain(&mut self.beginnings, &kept);
-        retain(&mut self.ids, &kept);
-        retain(&mut self.states, &kept);
     }
 
-    /// Begins a walk in order.
-    pub(super) fn walk(&mut self) -> Walk<'_> {
-        Walk { peers: self, at: 0 }
+    /// Returns where each of some nodes is, which are in order; [`usize::MAX`] if it is not there.
+    pub(super) fn find_all(&self, nodes: impl Iterator<Item = NodeId>) -> Vec<usize> {
+        let mut at = 0;
+        let find = |node: NodeId| {
+            let beginning = beginning(node);
+            at += self.beginnings[at..].iter().take_while(|other| **other < beginning).count();
+            let alike = self.beginnings[at..].iter().take_while(|other| **other == beginning).count();
+            (at..at + alike).find(|at| self.peers[*at].0 == node).unwrap_or(usize::MAX)
+        };
+        nodes.map(find).collect()
     }
 
-    /// Returns where a node is, or where it would be.
-    fn find(&self, node: NodeId) -> Result<usize, usize> {
-        let beginning = beginning(node);
-        let at = self.beginnings.partition_point(|other| *other < beginning);
-        self.find_from(at, node, beginning)
+    pub(super) fn at(&self, at: usize) -> Option<&PeerState> {
+        self.peers.get(at).map(|(_, state)| state)
     }
 
-    /// As [`Self::find`], where all before `at` are known to come before it.
-    fn find_from(&self, mut at: usize, node: NodeId, beginning: u64) -> Result<usize, usize> {
-        while self.beginnings.get(at).is_some_and(|other| *other < beginning) {
-            at += 1;
+    pub(super) fn at_mut(&mut self, at: usize) -> Option<&mut PeerState> {
+        self.peers.get_mut(at).map(|(_, state)| state)
+    }
+
+    fn find(&self, node: NodeId) -> Option<usize> {
+        let mut place = self.first_place(beginning(node));
+        loop {
+            let at = *self.places.get(place)?;
+            match self.peers.get(at as usize) {
+                None => return None,
+                Some((other, _)) if *other == node => return Some(at as usize),
+                Some(_) => place = (place + 1) % self.places.len(),
+            }
         }
-        while self.beginnings.get(at) == Some(&beginning) && self.ids[at] < node {
-            at += 1;
+    }
+
+    fn place(&mut self, at: usize) {
+        let mut place = self.first_place(self.beginnings[at]);
+        while self.places[place] != FREE {
+            place = (place + 1) % self.places.len();
         }
-        if self.ids.get(at) == Some(&node) { Ok(at) } else { Err(at) }
+        self.places[place] = u32::try_from(at).expect("there are fewer than 2^32 peers");
     }
-}
 
-/// A walk over all in order.
-pub(super) struct Walk<'a> {
-    peers: &'a mut Peers,
-    at: usize,
-}
-
-impl Walk<'_> {
-    /// Goes on to a node, and returns its state. Nodes are to be asked for in order.
-    pub(super) fn to(&mut self, node: NodeId) -> Option<&mut PeerState> {
-        let found = self.peers.find_from(self.at, node, beginning(node));
-        self.at = found.unwrap_or_else(|at| at);
-        found.ok().map(|at| &mut self.peers.states[at])
+    fn place_all(&mut self) {
+        self.places.clear();
+        self.places.resize((4 * self.peers.len()).next_power_of_two(), FREE);
+        (0..self.peers.len()).for_each(|at| self.place(at));
     }
-}
 
-fn retain<T>(list: &mut Vec<T>, kept: &[bool]) {
-    let mut kept = kept.iter();
-    list.retain(|_| kept.next() == Some(&true));
+    /// Returns where to look first: ids are random, so their beginnings need little mixing.
+    fn first_place(&self, beginning: u64) -> usize {
+        let bits = self.places.len().checked_ilog2().unwrap_or(0);
+        let hash = beginning.wrapping_mul(GOLDEN);
+        hash.checked_shr(u64::BITS - bits).unwrap_or(0) as usize
+    }
 }
 
 fn beginning(node: NodeId) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = *node.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
+
+/// Nobody has this place.
+const FREE: u32 = u32::MAX;
+/// 2^64 divided by the golden ratio: Knuth's multiplicative hash.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {
@@ -163,10 +185,12 @@ mod tests {
             let (before, after): (Vec<_>, Vec<_>) = expected.iter().copied().partition(|(node, _)| *node <= asked);
             prop_assert_eq!(peers.after(Some(asked)).map(as_model).collect::<Vec<_>>(), [after, before].concat());
             prop_assert_eq!(peers.after(None).map(as_model).collect::<Vec<_>>(), expected.clone());
-            let mut walk = peers.walk();
-            for number in (0..40).step_by(3) {
-                let known = model.get(&node(number)).map(|since| Instant::from_nanos(*since));
-                prop_assert_eq!(walk.to(node(number)).map(|state| state.since), known);
+            let some = || (0..40).step_by(3).map(node);
+            let found = peers.find_all(some());
+            for (at, node) in found.into_iter().zip(some()) {
+                let known = model.get(&node).map(|since| Instant::from_nanos(*since));
+                prop_assert_eq!(peers.at(at).map(|state| state.since), known);
+                prop_assert_eq!(peers.at_mut(at).map(|state| state.since), known);
             }
             prop_assert!(peers.values().map(|state| state.since).eq(expected.iter().map(|(_, since)| *since)));
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::codec::{self, DecodeError};
 use crate::id::NodeId;
@@ -35,8 +36,8 @@ pub(super) struct Kept<'a> {
     pub(super) is_unheard: bool,
 }
 
-/// A node, when it said so by its own clock, and its heads.
-pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, BTreeMap<SegmentId, u32>));
+/// A node, when it said so by its own clock, and its heads in order: hardly ever more than one.
+pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, SmallVec<[(SegmentId, u32); 1]>));
 
 impl Kept<'_> {
     /// Returns the bytes of a [`State`]: maps and lists of pairs are written alike.
@@ -79,7 +80,7 @@ mod tests {
         let kept = Kept {
             mine: state.mine.as_ref(),
             rows: state.rows.iter().collect(),
-            heads: state.heads.clone().into_iter().collect(),
+            heads: state.heads.iter().map(|(node, (at, counts))| (*node, (*at, pairs(counts)))).collect(),
             quarantined: state.quarantined.iter().map(|(segment, seqs)| (*segment, seqs)).collect(),
             is_unheard: state.is_unheard,
         };
@@ -87,6 +88,10 @@ mod tests {
         assert_eq!(State::decode(&bytes), Ok(state));
         let hash = crate::id::BatchId::of(&bytes).to_string();
         assert_eq!((bytes.len(), &hash[..16]), (351, "a49e35eeabc04756"));
+    }
+
+    fn pairs(counts: &BTreeMap<SegmentId, u32>) -> SmallVec<[(SegmentId, u32); 1]> {
+        counts.iter().map(|(segment, count)| (*segment, *count)).collect()
     }
 
     #[test]
