@@ -13,7 +13,7 @@ use logmesh_protocol::time::{Instant, Now};
 
 use crate::clock::Clock;
 use crate::disk::{Disk, body};
-use crate::network::Parcel;
+use crate::network::{Extent, Parcel};
 use crate::spec::{DiskQuality, NodeSpec};
 
 /// One host, up or down.
@@ -385,7 +385,7 @@ impl Host {
                 let seqs = SeqSet::from_range(extent.from..extent.to);
                 self.tally.repair_bytes += bytes;
                 let sent = Input::Sent { to, segment, seqs, bytes, purpose };
-                (vec![sent], vec![(to, Parcel::Extent(extent, content, bytes))])
+                (vec![sent], vec![(to, Parcel::Extent(Box::new(Extent { id: extent, content, bytes })))])
             }
             None => {
                 let damaged = self.disk.damaged(segment);

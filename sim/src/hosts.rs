@@ -23,13 +23,13 @@ impl Hosts {
     }
 
     /// Returns until when a host stands still.
-    pub fn paused_until(&self, id: &NodeId) -> u64 {
-        slot(id).and_then(|slot| self.paused_until.get(slot)).copied().unwrap_or(0)
+    pub fn paused_until(&self, slot: u16) -> u64 {
+        self.paused_until.get(usize::from(slot)).copied().unwrap_or(0)
     }
 
     /// Lets a host stand still until then.
-    pub(crate) fn pause(&mut self, id: &NodeId, until: u64) {
-        if let Some(paused_until) = slot(id).and_then(|slot| self.paused_until.get_mut(slot)) {
+    pub(crate) fn pause(&mut self, slot: u16, until: u64) {
+        if let Some(paused_until) = self.paused_until.get_mut(usize::from(slot)) {
             *paused_until = until;
         }
     }

@@ -21,8 +21,19 @@ pub enum Parcel {
     Message(Bytes),
     /// Batches.
     Batches(Vec<BatchFrame>),
-    /// A sealed extent, and how many bytes it would have.
-    Extent(ExtentId, Bytes, u64),
+    /// A sealed extent.
+    Extent(Box<Extent>),
+}
+
+/// A sealed extent on its way.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// Which it is.
+    pub id: ExtentId,
+    /// What it holds.
+    pub content: Bytes,
+    /// How many bytes it would have.
+    pub bytes: u64,
 }
 
 impl Parcel {
@@ -36,7 +47,7 @@ impl Parcel {
         match self {
             Self::Message(bytes) => bytes.len() as u64,
             Self::Batches(frames) => frames.iter().map(|frame| frame.body.len() as u64).sum(),
-            Self::Extent(_, _, bytes) => *bytes,
+            Self::Extent(extent) => extent.bytes,
         }
     }
 }

@@ -103,11 +103,10 @@ fn mend(fate: &Fate, world: &mut World) {
         (host.disk.is_full, host.slowness, host.next_version, host.trap) = (false, 0, 0, None);
         host.stalled_until = host.stalled_until.min(now);
         host.config.mechanisms = mechanisms;
-        let id = host.id;
         if let Some(replica) = &mut host.replica {
             replica.set_mechanisms(mechanisms);
         }
-        world.hosts.pause(&id, world.hosts.paused_until(&id).min(now));
+        world.hosts.pause(index, world.hosts.paused_until(index).min(now));
         if is_other && world.is_up(index) {
             world.crash(index);
         }

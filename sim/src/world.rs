@@ -102,29 +102,30 @@ impl Streams {
     }
 }
 
+/// Thousands wait: hosts are named by their slots, and what is large lies elsewhere.
 enum Happening {
     /// A parcel arrives.
-    Arrival { from: NodeId, to: NodeId, parcel: Parcel },
+    Arrival { from: u16, to: u16, parcel: Parcel },
     /// An fsync ends, if the host is still in the same start.
-    Written { node: NodeId, boot: Boot },
+    Written { slot: u16, boot: Boot },
     /// The disk is done with something else.
-    Worked { node: NodeId, boot: Boot, work: Work },
+    Worked { slot: u16, boot: Boot, work: Box<Work> },
     /// A machine wants to be called, unless it has changed its mind.
-    Wake { node: NodeId, at: Instant },
+    Wake { slot: u16, at: Instant },
     /// A host gossips.
-    Gossip(NodeId),
+    Gossip { slot: u16 },
     /// An exchange of gossip that took its time ends.
     Exchange(Exchange),
     /// Something of the spec's timeline.
     Fault(usize),
     /// A client of a load pushes to the next of its nodes.
-    Push { load: usize, node: NodeId },
+    Push { load: usize, slot: u16 },
     /// A client that was not answered well tries again.
     Retry { load: usize, at: usize, tries: u8 },
     /// Somebody is asked for everything.
     Ask,
     /// A question of a query reaches a node.
-    Asked { inquiry: u64, node: NodeId },
+    Asked { inquiry: u64, slot: u16 },
     /// The node that was asked looks at what answers came.
     Gather { inquiry: u64 },
     /// The world is looked at.
@@ -218,7 +219,7 @@ impl World {
         self.gossip.add(spec.is_founder);
         // Not all at the same moment: nobody waits for the others.
         let first = Duration::from_nanos(self.random.gossip.random_range(0..nanos(gossip::INTERVAL)));
-        self.later(first, Happening::Gossip(node(index)));
+        self.later(first, Happening::Gossip { slot: index });
         index
     }
 
@@ -397,20 +398,20 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         let Some(happening) = self.unless_paused(happening) else { return };
         match happening {
-            Happening::Arrival { from, to, parcel } => self.on_arrival(from, to, parcel),
-            Happening::Written { node, boot } => self.on_written(node, boot),
-            Happening::Worked { node, boot, work } => self.on_worked(node, boot, work),
-            Happening::Wake { node, at } => self.on_wake(node, at),
-            Happening::Gossip(node) => self.on_gossip(node),
+            Happening::Arrival { from, to, parcel } => self.on_arrival(node(from), node(to), parcel),
+            Happening::Written { slot, boot } => self.on_written(node(slot), boot),
+            Happening::Worked { slot, boot, work } => self.on_worked(node(slot), boot, *work),
+            Happening::Wake { slot, at } => self.on_wake(node(slot), at),
+            Happening::Gossip { slot } => self.on_gossip(node(slot)),
             Happening::Exchange(exchange) => self.gossip.perform(exchange, self.nanos),
             Happening::Fault(at) => {
                 let fault = self.spec.timeline[at].1.clone();
                 self.afflict(&fault);
             }
-            Happening::Push { load, node } => self.on_push(load, node),
+            Happening::Push { load, slot } => self.on_push(load, node(slot)),
             Happening::Retry { load, at, tries } => self.on_retry(load, at, tries),
             Happening::Ask => self.on_ask_anybody(),
-            Happening::Asked { inquiry, node } => self.on_asked(inquiry, node),
+            Happening::Asked { inquiry, slot } => self.on_asked(inquiry, node(slot)),
             Happening::Gather { inquiry } => self.on_gather(inquiry),
             Happening::Look => self.on_look(),
         }
@@ -418,16 +419,16 @@ impl World {
 
     /// Puts off what happens at a host that stands still.
     fn unless_paused(&mut self, happening: Happening) -> Option<Happening> {
-        let (Happening::Arrival { to: node, .. }
-        | Happening::Written { node, .. }
-        | Happening::Worked { node, .. }
-        | Happening::Wake { node, .. }
-        | Happening::Asked { node, .. }
-        | Happening::Gossip(node)) = &happening
+        let (Happening::Arrival { to: slot, .. }
+        | Happening::Written { slot, .. }
+        | Happening::Worked { slot, .. }
+        | Happening::Wake { slot, .. }
+        | Happening::Asked { slot, .. }
+        | Happening::Gossip { slot }) = happening
         else {
             return Some(happening);
         };
-        let until = self.hosts.paused_until(node);
+        let until = self.hosts.paused_until(slot);
         if until > self.nanos {
             self.queue.push(until, happening);
             return None;
@@ -453,14 +454,14 @@ impl World {
     }
 
     fn on_gossip(&mut self, id: NodeId) {
-        self.later(gossip::INTERVAL, Happening::Gossip(id));
         let (caller, nanos) = (small(id), self.nanos);
+        self.later(gossip::INTERVAL, Happening::Gossip { slot: caller });
         if !self.gossip.is_up(caller) {
             return;
         }
         for called in self.gossip.tick(caller, nanos, &mut self.random.gossip) {
             let (other, rng) = (node(called), &mut self.random.gossip);
-            let up = self.hosts.paused_until(&other) <= nanos;
+            let up = self.hosts.paused_until(called) <= nanos;
             let call = self.network.datagram(nanos, id, other, rng).filter(|_| up);
             let answer = call.and_then(|_| self.network.datagram(nanos, other, id, rng));
             let last = answer.and_then(|_| self.network.datagram(nanos, id, other, rng));

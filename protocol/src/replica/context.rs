@@ -36,6 +36,9 @@ pub(super) enum Timer {
 const TIMERS: [Timer; 7] =
     [Timer::Acknowledge, Timer::Push, Timer::Serve, Timer::Repair, Timer::Announce, Timer::Tick, Timer::Stop];
 
+/// Room for so many outputs is kept for the next ones.
+const OUTPUTS_KEPT: usize = 64;
+
 /// The ground under all parts.
 pub(super) struct Context {
     pub(super) id: NodeId,
@@ -72,8 +75,11 @@ impl Context {
     pub(super) fn poll(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front();
         if output.is_none() {
-            // Begin at the beginning again: a ring that was once large would be gone round through memory that nobody has touched for long.
-            self.outputs.clear();
+            // A ring that was once large would be gone round through memory that nobody has touched for long.
+            match self.outputs.capacity() > OUTPUTS_KEPT {
+                true => self.outputs = VecDeque::new(),
+                false => self.outputs.clear(),
+            }
         }
         output
     }

@@ -20,11 +20,12 @@ impl Replica {
     /// rest of it. Both are in order, so that nobody has to be looked for.
     pub(super) fn hear_heads_alone(&mut self, mut news: Vec<(NodeId, Peer)>, digest: [u8; 16]) -> Vec<(NodeId, Peer)> {
         let peers = &mut self.members.peers;
-        let found = peers.find_all(news.iter().map(|(node, _)| *node));
+        let found = peers.seek_all(news.iter().map(|(node, _)| *node));
         // All are looked at before any is changed: so the memory of many is on its way at once.
-        let may_be = |(at, (_, seen)): (&usize, &(NodeId, Peer))| {
-            let as_before = |peer: &PeerState| {
-                peer.live & seen.live & (peer.boot == Some(seen.boot)) & peer.heads.counts.is_empty()
+        let may_be = |(at, (node, seen)): (&usize, &(NodeId, Peer))| {
+            let as_before = |(other, peer): (NodeId, &PeerState)| {
+                let is_known = (other == *node) & (peer.boot == Some(seen.boot));
+                is_known & peer.live & seen.live & peer.heads.counts.is_empty()
             };
             peers.at(*at).is_some_and(as_before)
         };

@@ -74,7 +74,7 @@ impl World {
             };
             for index in nodes {
                 let begin = self.spec.loads[load].from + self.pause(load) / 2;
-                self.later(begin, Happening::Push { load, node: node(index) });
+                self.later(begin, Happening::Push { load, slot: index });
             }
         }
     }
@@ -91,7 +91,7 @@ impl World {
             return;
         }
         let pause = self.pause(load);
-        self.later(pause, Happening::Push { load, node: to });
+        self.later(pause, Happening::Push { load, slot: small(to) });
         // Nobody asks a node that has never been there.
         if self.hosts[&to].starts > 0 {
             let retries = self.spec.loads[load].retries;

@@ -92,7 +92,7 @@ impl World {
                 self.trouble(node, by * 8);
             }
             Fault::Pause { node, time } => {
-                self.hosts.pause(&crate::hosts::node(node), now + nanos(time));
+                self.hosts.pause(node, now + nanos(time));
                 self.trouble(node, time);
             }
             Fault::SlowDisk { node, quality } => {

@@ -27,7 +27,7 @@ impl World {
             },
             Parcel::Batches(_) | Parcel::Extent(..) if theirs != ours => return,
             Parcel::Batches(frames) => Input::Batches { from, frames },
-            Parcel::Extent(extent, bytes, _) => Input::Extent { from, extent, bytes },
+            Parcel::Extent(extent) => Input::Extent { from, extent: extent.id, bytes: extent.content },
         };
         self.give(to, input);
     }
@@ -48,7 +48,7 @@ impl World {
         };
         if host.stalled_until > self.nanos {
             let until = host.stalled_until;
-            self.queue.push(until, Happening::Written { node: id, boot });
+            self.queue.push(until, Happening::Written { slot: small(id), boot });
             return;
         }
         let (inputs, has_appends) = host.written();
@@ -117,7 +117,7 @@ impl World {
         if host.wake.is_none_or(|wake: Instant| at < wake) {
             host.wake = Some(at);
             let wait = Duration::from_nanos(host.clock.until(nanos, at));
-            self.later(wait, Happening::Wake { node: id, at });
+            self.later(wait, Happening::Wake { slot: small(id), at });
         }
     }
 
@@ -132,7 +132,7 @@ impl World {
                 let host = &self.hosts[&id];
                 let wait = draw(host.quality.read, &mut self.random.disk) + Duration::from_nanos(host.slowness);
                 let boot = host.boot;
-                self.later(wait, Happening::Worked { node: id, boot, work });
+                self.later(wait, Happening::Worked { slot: small(id), boot, work: Box::new(work) });
             }
             Deed::Write(bytes) => return self.begin_write(id, bytes),
             Deed::Placed(ticket, segment, seq, batch) => self.oracle.placed(id, ticket, (segment, seq), batch),
@@ -169,7 +169,7 @@ impl World {
         let transfer = bytes * 1_000_000_000 / host.quality.bytes_per_second.max(1);
         let wait = draw(host.quality.fsync, &mut self.random.disk) + Duration::from_nanos(transfer + host.slowness);
         let is_trapped = host.trap == Some(Trap::Writing);
-        self.later(wait, Happening::Written { node: id, boot });
+        self.later(wait, Happening::Written { slot: small(id), boot });
         if is_trapped {
             self.note(|| format!("{id:?} crashed, writing"));
             self.power_off(id);
@@ -182,6 +182,7 @@ impl World {
         let slowness =
             Duration::from_nanos(self.hosts[&from].slowness + self.hosts.get(&to).map_or(0, |host| host.slowness));
         let [first, second] = self.network.send(self.nanos, (from, to), &parcel, &mut self.random.network);
+        let (from, to) = (small(from), small(to));
         if let Some(wait) = second {
             self.later(wait + slowness, Happening::Arrival { from, to, parcel: parcel.clone() });
         }
