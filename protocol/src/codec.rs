@@ -18,9 +18,14 @@ pub const LARGE_BYTES_MAX: usize = 64 << 20;
 /// Returns `value` as bytes, `version` before it.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     let mut out = vec![version];
-    bincode::serde::encode_into_writer(value, Bytes(&mut out), CONFIG.with_no_limit())
-        .expect("a vector takes all that is written");
+    append(&mut out, value);
     out
+}
+
+/// Adds `value` to what [`encode`] returned: fields of one structure that come one after the other can be written one by one.
+pub fn append<T: Serialize>(out: &mut Vec<u8>, value: &T) {
+    bincode::serde::encode_into_writer(value, Bytes(out), CONFIG.with_no_limit())
+        .expect("a vector takes all that is written");
 }
 
 /// Takes bytes one by one, as ids are written, without asking for more room for each.

@@ -69,8 +69,10 @@ impl Gossip {
         let at = usize::from(slot);
         let first = self.beat(slot);
         self.told[at].start(first);
-        let known: Vec<bool> = self.minds[at].standings.iter().map(|other| other.is_contact && knows_addresses).collect();
-        self.minds[at].start(slot, |other| known[other] || self.founders.iter().any(|founder| usize::from(*founder) == other));
+        let known: Vec<bool> =
+            self.minds[at].standings.iter().map(|other| other.is_contact && knows_addresses).collect();
+        self.minds[at]
+            .start(slot, |other| known[other] || self.founders.iter().any(|founder| usize::from(*founder) == other));
         self.tell(slot, boot, Announcement::default(), now);
     }
 
@@ -95,9 +97,8 @@ impl Gossip {
     pub(crate) fn tell(&mut self, slot: u16, boot: Boot, said: Announcement, now: u64) {
         let at = usize::from(slot);
         let told = &mut self.told[at];
-        let is_heads_alone = told
-            .latest()
-            .is_some_and(|(then, before)| *then == boot && said.differs_in_heads_alone(before));
+        let is_heads_alone =
+            told.latest().is_some_and(|(then, before)| *then == boot && said.differs_in_heads_alone(before));
         if !is_heads_alone {
             self.weighty_at = millis(now);
         }

@@ -90,7 +90,8 @@ impl Replica {
     fn counts_said(&self, node: NodeId, peer: &PeerState) -> impl Iterator<Item = (SegmentId, u32)> {
         let (now, retention) = (self.context.now.timestamp, self.context.config.retention);
         let room = HEADS_MAX.saturating_sub(peer.heads.counts.len());
-        let said = peer.boot.into_iter().flat_map(move |boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
+        let said =
+            peer.boot.into_iter().flat_map(move |boot| of_journal(JournalId { node, boot }, &peer.said).take(room));
         said.filter(move |(segment, _)| !segment.is_expired(now, retention))
     }
 

@@ -512,7 +512,7 @@ impl Replica {
         let quarantined = self.segments.iter().filter(|(_, segment)| !segment.quarantined.is_empty());
         let kept = Kept {
             mine: Some(&self.members.mine),
-            rows: self.members.table.rows().collect(),
+            table: &self.members.table,
             heads: self.heads_to_keep(),
             quarantined: quarantined.map(|(id, segment)| (*id, &segment.quarantined)).collect(),
             is_unheard: !self.members.is_known,

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use smallvec::SmallVec;
 
 use crate::codec::{self, DecodeError};
 use crate::id::NodeId;
-use crate::member::MemberRow;
+use crate::member::{MemberRow, MemberTable};
 use crate::segment::SegmentId;
 use crate::seq_set::SeqSet;
 use crate::time::Timestamp;
@@ -27,10 +27,9 @@ pub(super) struct State {
 }
 
 /// The same, borrowed: it is written often, and the rows and heads of a thousand others are not worth copying for that.
-#[derive(Serialize)]
 pub(super) struct Kept<'a> {
     pub(super) mine: Option<&'a MemberRow>,
-    pub(super) rows: Vec<&'a MemberRow>,
+    pub(super) table: &'a MemberTable,
     pub(super) heads: Vec<KeptHeads>,
     pub(super) quarantined: Vec<(SegmentId, &'a SeqSet)>,
     pub(super) is_unheard: bool,
@@ -40,9 +39,15 @@ pub(super) struct Kept<'a> {
 pub(super) type KeptHeads = (NodeId, (Option<Timestamp>, SmallVec<[(SegmentId, u32); 1]>));
 
 impl Kept<'_> {
-    /// Returns the bytes of a [`State`]: maps and lists of pairs are written alike.
+    /// Returns the bytes of a [`State`]: fields are written one after the other, maps and lists of pairs alike.
     pub(super) fn encode(&self) -> Vec<u8> {
-        codec::encode(VERSION, self)
+        let rows = self.table.encode().get(1..).unwrap_or_default();
+        let mut out = codec::encode(VERSION, &self.mine);
+        // Heads are about as long as rows.
+        out.reserve(2 * rows.len());
+        out.extend_from_slice(rows);
+        codec::append(&mut out, &(&self.heads, &self.quarantined, self.is_unheard));
+        out
     }
 }
 
@@ -77,9 +82,11 @@ mod tests {
             quarantined: BTreeMap::from([(segment, SeqSet::from_range(1..3))]),
             is_unheard: true,
         };
+        let mut table = MemberTable::new();
+        table.merge(state.rows.clone());
         let kept = Kept {
             mine: state.mine.as_ref(),
-            rows: state.rows.iter().collect(),
+            table: &table,
             heads: state.heads.iter().map(|(node, (at, counts))| (*node, (*at, pairs(counts)))).collect(),
             quarantined: state.quarantined.iter().map(|(segment, seqs)| (*segment, seqs)).collect(),
             is_unheard: state.is_unheard,

@@ -27,9 +27,8 @@ impl Calm {
     pub(super) fn begin(minds: &[Mind], now: i32) -> Option<Self> {
         let up = || minds.iter().filter(|mind| mind.is_up);
         let others = up().count().saturating_sub(1);
-        let sees_all = |mind: &Mind| {
-            mind.live.len() == others && mind.live.iter().all(|other| minds[usize::from(*other)].is_up)
-        };
+        let sees_all =
+            |mind: &Mind| mind.live.len() == others && mind.live.iter().all(|other| minds[usize::from(*other)].is_up);
         (up().all(|mind| mind.live.len() == others) && up().all(sees_all))
             .then(|| Self { since: now, written: VecDeque::new() })
     }

@@ -17,12 +17,7 @@ fn its_times_are_those_that_chitchat_is_held_to() {
         for seed in 0..RUNS {
             let mut mesh = Mesh::new(count, lost_per_mille, seed);
             mesh.run_for(WARM_UP);
-            mesh.gossip.tell(
-                0,
-                Boot::from_bytes([1; 16]),
-                Announcement { full: true, ..Announcement::default() },
-                0,
-            );
+            mesh.gossip.tell(0, Boot::from_bytes([1; 16]), Announcement { full: true, ..Announcement::default() }, 0);
             let version = mesh.gossip.minds[0].versions[0];
             spreading.add(mesh.times(1..count, |mind| mind.versions[0] == version));
             mesh.run_for(2_000);

@@ -220,7 +220,10 @@ impl World {
     /// What a node that was asked answers, if it is up.
     fn answer_inquiry(&mut self, inquiry: &mut Inquiry, other: NodeId) {
         let host = &self.hosts[&other];
-        let Some(replica) = host.replica.as_ref().filter(|_| self.hosts.paused_until(small(other)) <= self.nanos) else { return };
+        let Some(replica) = host.replica.as_ref().filter(|_| self.hosts.paused_until(small(other)) <= self.nanos)
+        else {
+            return;
+        };
         let Some(assignment) = &inquiry.assignment else {
             let except: Vec<NodeId> = inquiry.whole();
             let rows = replica.members_table().rows().cloned().collect();

@@ -112,7 +112,9 @@ impl World {
     fn check_heads(&mut self) {
         let before = self.nanos.saturating_sub(nanos(HEADS_SLACK));
         let mut untold = BTreeSet::new();
-        for host in self.hosts.values().filter(|host| self.hosts.paused_until(small(host.id)) <= before && !host.is_stopping) {
+        for host in
+            self.hosts.values().filter(|host| self.hosts.paused_until(small(host.id)) <= before && !host.is_stopping)
+        {
             let Some(replica) = &host.replica else { continue };
             let own = |id: &SegmentId| id.origin() == host.id && id.journal.boot == host.boot;
             for status in replica.segments().into_iter().filter(|status| own(&status.segment)) {
