@@ -4,10 +4,10 @@
 //! the batches that differ. The tree holds the batch ids themselves, once, and must never cost more than about 3 MiB for a
 //! full segment together with the sizes in the [ledger](crate::ledger).
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,7 @@ pub struct Tree {
 }
 
 /// The digest of a node, unless something beneath it has changed since it was last hashed.
-type Hashed = OnceLock<Digest>;
+type Hashed = OnceCell<Digest>;
 
 /// Up to sixteen batches that lie beside each other.
 #[derive(Clone, Debug, Default)]

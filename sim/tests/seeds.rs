@@ -59,6 +59,7 @@ const MENDED: &[(u64, &str)] = &[
         95_001_815,
         "a node that had just started took older heads for its latest, under the later time that it remembered",
     ),
+    (97_002_414, "a leaver let go of what another had held, had shown and had let go of itself in the meantime"),
     (777_000_243, "a node that had left, let go of its own and joined again vouched for what it had written before"),
     (777_000_700, "the same, after a stop in order"),
     (

@@ -54,7 +54,9 @@ impl Replica {
             }
             let compared = self.compare_segment(from, (salt, wish), has);
             more.extend(Some(id).filter(|_| compared.has_more));
-            confirmed.extend(compared.covered.map(|root| (id, root)));
+            // Who lets go may rely on those alone who do not let go themselves.
+            let is_kept = wish != Wish::Confirm || self.holders(&id).contains(&self.context.id);
+            confirmed.extend(compared.covered.filter(|_| is_kept).map(|root| (id, root)));
         }
         self.tell_have(from, more, Wish::Nothing);
         // Who stops vouches for nothing: else two that stop at once could each rely on the other.
@@ -77,6 +79,12 @@ impl Replica {
         }
         if lack.is_empty() && !has.held.is_empty() {
             compared.covered = self.compare_roots(from, salt, &has);
+        }
+        if wish == Wish::Confirm
+            && let Some(mark) = self.segments.find_mut(&id).and_then(|segment| segment.marks.get_mut(&from))
+        {
+            // It is about to let go: nobody may let go in turn because it once had this.
+            mark.confirmed = None;
         }
         compared.has_more = wish == Wish::More && !self.settled(&id).difference(&has.held).is_empty();
         compared
@@ -277,3 +285,61 @@ pub(super) const LACKING_MAX: usize = 65_536;
 const TAKE_PATIENCE: Duration = Duration::from_secs(2);
 /// A segment that was read whole within this time is not read again because a peer suspects it.
 const SUSPECT_AGAIN: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::id::{BatchId, Boot, JournalId};
+    use crate::ledger::LedgerEntry;
+    use crate::member::MemberRow;
+    use crate::merkle::Tree;
+    use crate::replica::{Input, Output, Recovered, StoredBatch};
+    use crate::segment::Window;
+    use crate::time::{Instant, Now};
+
+    /// Two that let go must not rely on each other.
+    #[test]
+    fn who_lets_go_is_told_by_holders_alone_that_its_batches_are_here() {
+        let (me, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        // With one copy, the origin holds.
+        for (origin, wish, is_told) in [(me, Wish::Confirm, true), (other, Wish::Confirm, false), (other, take(), true)]
+        {
+            let mut replica = meshed(me, other);
+            let segment = SegmentId { window: WINDOW, journal: JournalId { node: origin, boot: BOOT }, part: 0 };
+            let id = BatchId::of(b"a batch");
+            let entry = LedgerEntry { id, size_bytes: 1, raw_bytes: 1 };
+            replica.handle_input(now(), Input::Stored(vec![StoredBatch { segment, seq: 0, entry, from: Some(other) }]));
+            let root = Tree::build([(0, id)]).root().salted(u64::from_le_bytes(SALT));
+            let has = Has { segment, held: SeqSet::from_range(0..1), root: Some(root) };
+            let shown = Message::Have { salt: SALT, wish, segments: vec![has] };
+            replica.handle_input(now(), Input::Message { from: other, message: shown });
+            let is_confirmation =
+                |output| matches!(output, Output::Send { to, message: Message::Confirm { .. } } if to == other);
+            let told = std::iter::from_fn(|| replica.poll_output()).any(is_confirmation);
+            assert_eq!(told, is_told, "of {origin:?}, {wish:?}");
+            let counts = replica.segments.find(&segment).unwrap().confirmed_at(other, None).is_some();
+            assert_eq!(counts, wish != Wish::Confirm, "what it is about to let go of counts no more");
+        }
+    }
+
+    fn meshed(me: NodeId, other: NodeId) -> Replica {
+        let config = Config { copies: 1, ..Config::default() };
+        let mut replica = Replica::new(me, BOOT, config, Recovered::default(), 1);
+        replica.handle_timeout(now());
+        replica.merge_members(now(), vec![MemberRow::joining(other, 1, BOOT, String::new(), 1)]);
+        replica
+    }
+
+    fn take() -> Wish {
+        Wish::Take(BOOT)
+    }
+
+    fn now() -> Now {
+        Now { instant: Instant::from_nanos(1_000_000_000), timestamp: WINDOW.end() }
+    }
+
+    const BOOT: Boot = Boot::from_bytes([3; 16]);
+    const SALT: Salt = [4; 8];
+    const WINDOW: Window = Window(500_000);
+}
