@@ -44,7 +44,7 @@ pub struct Host {
     pub version: u8,
     /// The version that it speaks from its next start on.
     pub next_version: u8,
-    /// Whether others may know that it is running: it never stopped in order, or has told one of those that it is back.
+    /// Whether others may know that it is running: it never stopped in order nor was given up, or has told one of those that it is back.
     pub is_established: bool,
     /// The incarnation of its row at its present start: who has a later one knows that it runs.
     pub started_as: u64,

@@ -60,6 +60,11 @@ const MENDED: &[(u64, &str)] = &[
         "a node that had just started took older heads for its latest, under the later time that it remembered",
     ),
     (97_002_414, "a leaver let go of what another had held, had shown and had let go of itself in the meantime"),
+    (98_001_646, "a copy beyond its share was let go of although its holder had just said that its own was damaged"),
+    (
+        98_007_158,
+        "the simulator expected a node that had been given up to be asked, which had met only one that was taken to be stopped",
+    ),
     (777_000_243, "a node that had left, let go of its own and joined again vouched for what it had written before"),
     (777_000_700, "the same, after a stop in order"),
     (

@@ -77,14 +77,10 @@ impl Replica {
         } else if let Some(segment) = self.segments.find_mut(&id) {
             segment.lacking_since = None;
         }
+        // What it shows now takes the place of what it showed before.
+        self.unconfirm(&id, from);
         if lack.is_empty() && !has.held.is_empty() {
-            compared.covered = self.compare_roots(from, salt, &has);
-        }
-        if wish == Wish::Confirm
-            && let Some(mark) = self.segments.find_mut(&id).and_then(|segment| segment.marks.get_mut(&from))
-        {
-            // It is about to let go: nobody may let go in turn because it once had this.
-            mark.confirmed = None;
+            compared.covered = self.compare_roots(from, (salt, wish), &has);
         }
         compared.has_more = wish == Wish::More && !self.settled(&id).difference(&has.held).is_empty();
         compared
@@ -142,14 +138,15 @@ impl Replica {
     }
 
     /// All that the other holds is held here, by number. Whether it is by content too, the roots say: the other's is returned if so.
-    fn compare_roots(&mut self, from: NodeId, salt: Salt, has: &Has) -> Option<Fingerprint> {
+    fn compare_roots(&mut self, from: NodeId, (salt, wish): Shown, has: &Has) -> Option<Fingerprint> {
         let theirs = has.root?;
         let mine = self.segments.root_over(&mut self.context, &has.segment, &has.held)?;
         if mine.salted(u64::from_le_bytes(salt)) != theirs {
             self.descend_from(from, has.segment, vec![Path::ROOT]);
             return None;
         }
-        if self.segments.held(&has.segment) == has.held {
+        // Who is about to let go of it must not be relied on.
+        if wish != Wish::Confirm && self.segments.held(&has.segment) == has.held {
             self.confirm(has.segment, from, mine);
         }
         Some(theirs)
@@ -161,6 +158,13 @@ impl Replica {
         if let Some(segment) = self.segments.find_mut(&id) {
             let mark = segment.marks.entry(peer).or_default();
             *mark = Mark { confirmed: Some((root, now, boot)), asked: None, ..*mark };
+        }
+    }
+
+    /// Notes that `peer` may lack some of what it has shown.
+    pub(super) fn unconfirm(&mut self, id: &SegmentId, peer: NodeId) {
+        if let Some(mark) = self.segments.find_mut(id).and_then(|segment| segment.marks.get_mut(&peer)) {
+            mark.confirmed = None;
         }
     }
 

@@ -58,6 +58,7 @@ impl Replica {
         for (segment, seqs) in segments.into_iter().take(SEGMENTS_MAX) {
             let seqs = seqs.intersection(&self.segments.held(&segment));
             if !seqs.is_empty() {
+                self.unconfirm(&segment, from);
                 self.note_round_progress(from);
                 self.serve(from, Serve::Batches(segment, seqs));
             }

@@ -99,9 +99,17 @@ impl World {
         host.drain(nanos, &mut deeds);
         for event in std::mem::take(&mut host.events) {
             self.note(|| format!("{id:?} {event:?}"));
-            if event == Event::Left {
-                self.expire();
-                self.oracle.left(id, self.spec.config.copies, &self.hosts);
+            match event {
+                Event::Left => {
+                    self.expire();
+                    self.oracle.left(id, self.spec.config.copies, &self.hosts);
+                }
+                // Nobody expects it any more. If it runs, whoever hears of that says so.
+                Event::Departed(other) => {
+                    self.hosts.get_mut(&other).into_iter().for_each(|other| other.is_established = false);
+                    self.has_strangers = true;
+                }
+                _ => {}
             }
         }
         let mut is_up = true;
