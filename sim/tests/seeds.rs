@@ -65,6 +65,10 @@ const MENDED: &[(u64, &str)] = &[
         98_007_158,
         "the simulator expected a node that had been given up to be asked, which had met only one that was taken to be stopped",
     ),
+    (
+        99_007_730,
+        "a node that had lost its disk said of what it had written before that all had its copies, and did not know of it",
+    ),
     (777_000_243, "a node that had left, let go of its own and joined again vouched for what it had written before"),
     (777_000_700, "the same, after a stop in order"),
     (

@@ -124,6 +124,9 @@ impl Replica {
 
     /// Tells whether all that this node wrote before its present start has all its copies.
     pub(super) fn is_settled(&self) -> bool {
+        if !self.knows_its_past() {
+            return false;
+        }
         let me = self.context.id;
         let older = self.segments.iter().filter(|(id, _)| id.origin() == me && id.journal.boot != self.context.boot);
         older.into_iter().all(|(id, segment)| {

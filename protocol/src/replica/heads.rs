@@ -68,6 +68,7 @@ impl Replica {
             peer.live || members.table.is_member(node)
         });
         members.unable.retain(|node| members.peers.contains(*node));
+        self.rounds.forget(|node| self.members.table.is_member(node));
     }
 
     /// Returns what `node` last told of its heads.

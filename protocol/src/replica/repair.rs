@@ -28,6 +28,8 @@ pub(super) struct Rounds {
     /// When the next round in turn is due.
     next_at: Instant,
     last_peer: Option<NodeId>,
+    /// With whom all that both should hold was found to be alike since the start. At most the members.
+    alike: BTreeSet<NodeId>,
     pub(super) stats: Stats,
 }
 
@@ -99,6 +101,13 @@ impl Shared {
             ([a, b, c, d], (combine([(segment.to_bytes(), *root)]).salted(word), *segment))
         };
         within.map(named).collect()
+    }
+}
+
+impl Rounds {
+    /// Forgets those who are not members any more.
+    pub(super) fn forget(&mut self, is_member: impl Fn(NodeId) -> bool) {
+        self.alike.retain(|node| is_member(*node));
     }
 }
 
@@ -245,6 +254,7 @@ impl Replica {
         if shared.digest().salted(u64::from_le_bytes(salt)) == digest {
             self.context.send(from, Message::Same { salt });
             self.confirm_shared(from, &shared);
+            self.rounds.alike.insert(from);
             // A round of this node would compare the same: in a mesh that starts whole, half of all rounds.
             self.rounds.urgent.forgo(from, self.context.now.instant);
             return;
@@ -263,8 +273,17 @@ impl Replica {
                     self.cover(id, from, root);
                 }
             }
+            self.rounds.alike.insert(from);
             self.end_round(true);
         }
+    }
+
+    /// Tells whether no other member can have anything of this node's earlier journals that it does not know itself: its disk was never
+    /// lost, or all members have compared with it since the start.
+    pub(super) fn knows_its_past(&self) -> bool {
+        let mine = &self.members.mine;
+        let others = || self.members.table.members().filter(|row| row.node != mine.node);
+        mine.disks.iter().all(|disk| *disk == mine.disk) || others().all(|row| self.rounds.alike.contains(&row.node))
     }
 
     pub(super) fn on_later(&mut self, from: NodeId, salt: Salt) {

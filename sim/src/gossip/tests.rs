@@ -1,5 +1,6 @@
 //! The model is held to the times that real chitchat is held to; leaving heartbeats out changes nothing.
 
+use logmesh_protocol::segment::Window;
 use rand::SeedableRng;
 
 use super::*;
@@ -69,6 +70,29 @@ fn heartbeats_that_nobody_remembers_are_made_up_for_by_the_later_ones() {
     for (with, without) in noticed(true).into_iter().zip(noticed(false)) {
         assert!(with.abs_diff(without) * 50 <= without, "{with} ms instead of {without} ms");
     }
+}
+
+#[test]
+fn what_nobody_is_at_is_forgotten_and_all_else_stays_what_it_was() {
+    let boot = Boot::from_bytes([1; 16]);
+    let mut mesh = Mesh::new(3, 0, 1);
+    let heads = |number: u32| Announcement { heads: [((Window(0), 0), number)].into(), ..Announcement::default() };
+    // One hears all, another is left behind, a third knows nothing.
+    for number in 1..=5_000 {
+        mesh.gossip.tell(0, boot, heads(number), 0);
+        let version = mesh.gossip.minds[0].versions[0];
+        mesh.gossip.minds[1].versions[0] = version;
+        if number == 100 {
+            mesh.gossip.minds[2].versions[0] = version;
+        }
+        let told = |mind: usize| &mesh.gossip.told[0].of(mesh.gossip.minds[mind].versions[0]).1.heads;
+        assert_eq!((told(0), told(1)), (&heads(number).heads, &heads(number).heads));
+        assert!(number < 100 || told(2) == &heads(100).heads);
+        let news = mesh.gossip.news(1, 0);
+        assert_eq!(news.iter().map(|(_, peer)| &peer.said.heads).collect::<Vec<_>>(), [&heads(number).heads]);
+        assert!(mesh.gossip.news(1, 0).is_empty());
+    }
+    assert!(mesh.gossip.minds[0].versions[0] < 1_000);
 }
 
 /// How long something took, for each node that it reached, in milliseconds.

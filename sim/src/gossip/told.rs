@@ -69,15 +69,21 @@ impl Told {
         if self.said.len() <= self.room {
             return;
         }
+        // Version 0 is nothing, and not numbered anew.
         let mut is_used = vec![false; self.said.len() + 1];
-        *is_used.last_mut().expect("there is one more than versions") = true;
+        is_used[self.said.len()] = true;
         // Who is down begins anew.
         minds.iter().filter(|mind| mind.is_up).for_each(|mind| is_used[mind.versions[at] as usize] = true);
+        is_used[0] = false;
         let mut used = is_used.iter().skip(1);
         self.said.retain(|_| used.next() == Some(&true));
         self.room = (2 * self.said.len()).max(TOLD_KEPT);
         let mut count = 0;
-        let renumbered: Vec<i16> = is_used.iter().map(|is_used| (count, count += i16::from(*is_used)).0).collect();
+        let mut number = |is_used: &bool| {
+            count += i16::from(*is_used);
+            count
+        };
+        let renumbered: Vec<i16> = is_used.iter().map(&mut number).collect();
         for mind in minds.iter_mut() {
             mind.renumber(at, &renumbered);
         }
