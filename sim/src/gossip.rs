@@ -4,7 +4,7 @@
 //! Of each other node a node knows the latest heartbeat and the latest version of what it told. An exchange takes the later of both,
 //! which is all that scuttlebutt does while everything fits a datagram. A thousand nodes do twelve thousand exchanges a second, of a
 //! thousand entries each: what an exchange touches is kept in arrays of the smallest numbers that will do, and heartbeats are left out
-//! while nothing is wrong ([`calm`]).
+//! while nothing is wrong (`gossip/calm.rs`).
 
 use std::time::Duration;
 
