@@ -157,7 +157,7 @@ const LINES_MAX: usize = 600;
 
 /// Each of these runs wherever the machine runs, also in the simulator: none may read a clock or do I/O.
 const PROTOCOL_DEPENDENCIES: &[&str] =
-    &["bincode", "blake3", "bs58", "bytes", "rand", "rand_chacha", "serde", "serde_bytes", "thiserror"];
+    &["bincode", "blake3", "bs58", "bytes", "rand", "rand_chacha", "serde", "serde_bytes", "smallvec", "thiserror"];
 
 /// The crates that know the protocol only; `node` joins them.
 const ROOMS: &[&str] = &["node/store", "node/logql", "node/ingest", "node/gossip", "node/net", "sim"];
