@@ -17,7 +17,7 @@ const FROM: [(Bug, u64); 20] = [
     (Bug::AssignedTwice, 1),
     (Bug::HeadsUntold, 0),
     (Bug::HoleInPart, 6),
-    (Bug::RootCachedTooLong, 68),
+    (Bug::RootCachedTooLong, 46),
     (Bug::StandInKeeps, 1),
     (Bug::DroppedTooEarly, 40),
     (Bug::ViewIgnored, 1),
