@@ -39,8 +39,7 @@ impl Ledger {
         Self::default()
     }
 
-    /// Returns the ledger of `entries`. Of two entries with one seq the first counts; seqs
-    /// from [`LEAVES_MAX`] on are left out.
+    /// Returns the ledger of `entries`. Of two entries with one seq the first counts; seqs from [`LEAVES_MAX`] on are left out.
     pub fn load(entries: impl IntoIterator<Item = (u32, LedgerEntry)>) -> Self {
         let mut sorted = BTreeMap::new();
         for (seq, entry) in entries.into_iter().filter(|(seq, _)| *seq < LEAVES_MAX) {

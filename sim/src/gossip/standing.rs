@@ -44,9 +44,7 @@ impl Standing {
             (self.count, self.since) = (0, self.last);
             return false;
         }
-        if count >= WINDOW {
-            (self.count, self.since) = (count / 2, self.last - window / 2);
-        }
+        self.remember(i64::from(count));
         let silence = i64::from(now - self.last);
         silence * i64::from(count + PRIOR) <= PHI * (i64::from(window) + i64::from(PRIOR) * INTERVAL_MILLIS)
     }
